@@ -1,0 +1,51 @@
+package ao
+
+import "github.com/wallaby-ao/wallaby/dataitem"
+
+// ID names an item, a process, a module, an assignment or an address.
+type ID = dataitem.ID
+
+// ParseID reads the 43-character text form of an id.
+func ParseID(s string) (ID, error) { return dataitem.ParseID(s) }
+
+// Tag names of the data protocol ao.TN.1.
+const (
+	TagDataProtocol   = "Data-Protocol"
+	TagVariant        = "Variant"
+	TagType           = "Type"
+	TagModule         = "Module"
+	TagScheduler      = "Scheduler"
+	TagAuthority      = "Authority"
+	TagOnBoot         = "On-Boot"
+	TagProcess        = "Process"
+	TagEpoch          = "Epoch"
+	TagNonce          = "Nonce"
+	TagHashChain      = "Hash-Chain"
+	TagBlockHeight    = "Block-Height"
+	TagTimestamp      = "Timestamp"
+	TagMessage        = "Message"
+	TagExclude        = "Exclude"
+	TagFromProcess    = "From-Process"
+	TagFromModule     = "From-Module"
+	TagPushedFor      = "Pushed-For"
+	TagModuleFormat   = "Module-Format"
+	TagInputEncoding  = "Input-Encoding"
+	TagOutputEncoding = "Output-Encoding"
+	TagMemoryLimit    = "Memory-Limit"
+	TagComputeLimit   = "Compute-Limit"
+	TagContentType    = "Content-Type"
+	TagURL            = "Url"
+	TagTimeToLive     = "Time-To-Live"
+)
+
+// Tag values of the data protocol.
+const (
+	DataProtocol = "ao"
+	Variant      = "ao.TN.1"
+
+	TypeModule            = "Module"
+	TypeProcess           = "Process"
+	TypeMessage           = "Message"
+	TypeAssignment        = "Assignment"
+	TypeSchedulerLocation = "Scheduler-Location"
+)
