@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -75,7 +76,7 @@ type step struct {
 
 // goTest counts the tests of one go test run.
 func (s step) goTest(args []string) (counts, error) {
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd := exec.Command(cmp.Or(os.Getenv("GO"), "go"), append([]string{"test", "-json"}, args...)...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return counts{}, fmt.Errorf("open a pipe to go test: %w", err)

@@ -1,0 +1,48 @@
+# Wallaby: `make` alone lists what there is.
+# It needs Go and, for the ao modules and the real clients, node with npm.
+
+GO          ?= go
+ARGS        ?=
+FUZZTIME    ?= 5s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+export GO FUZZTIME STATICCHECK
+
+.DEFAULT_GOAL := help
+.PHONY: help dev build modules test unit race lint fuzz e2e bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: ## start a node with real aos modules on 127.0.0.1:4000 (ARGS="--port-base 5000")
+	@scripts/dev.sh $(ARGS)
+
+build: ## build the static binary bin/wallaby
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/wallaby ./cmd/wallaby
+
+modules: ## fetch the pinned aos modules into testdata/modules
+	@scripts/fetch-modules.sh
+
+test: ## run everything: lint, unit, race, fuzz and e2e; ends with N passed, N failed
+	@scripts/test.sh setup lint unit race fuzz e2e
+
+unit: ## run the Go tests
+	@scripts/test.sh setup unit
+
+race: ## run the concurrent packages under the race detector
+	@scripts/test.sh setup race
+
+lint: ## check gofmt, vet, staticcheck, go.mod and the static build
+	@scripts/test.sh lint
+
+fuzz: ## fuzz every target for FUZZTIME (5s)
+	@scripts/test.sh fuzz
+
+e2e: ## run the real aoconnect against a node
+	@scripts/test.sh setup e2e
+
+bench: build ## measure a node and its peers (ARGS="node -o json")
+	bin/wallaby bench $(if $(ARGS),$(ARGS),node)
+
+clean: ## remove what was built or fetched; never a node's data
+	rm -rf bin testdata/modules e2e/node_modules vm/vmtest/oracle/node_modules

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Runs the named parts of the tests one after the other, goes on when one
+# fails, and ends with the sum of what they counted: N passed, N failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+self=scripts/test.sh
+GO=${GO:-go}
+FUZZTIME=${FUZZTIME:-5s}
+STATICCHECK=${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}
+# Packages in which goroutines share state, so far as they exist.
+concurrent=(log raft engine messenger http arweave/gateway node vm/wazero)
+
+check() { "$testsum" check "$counts" "$@"; }
+skip() { "$testsum" skip "$counts" "$@"; }
+have_node() { command -v node >/dev/null && command -v npm >/dev/null; }
+
+# npm_ci installs the locked packages of a directory unless they are there.
+npm_ci() {
+	local dir=$1 stamp=$1/node_modules/.installed
+	if [ -f "$stamp" ] && cmp -s "$stamp" "$dir/package-lock.json"; then
+		return 0
+	fi
+	(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) &&
+		cp "$dir/package-lock.json" "$stamp"
+}
+
+setup() {
+	check "setup: Go modules" "$GO" mod download
+	if ! have_node; then
+		skip "setup: aos modules and npm packages" "node and npm are missing; tests that need them skip"
+		return
+	fi
+	check "setup: aos modules" scripts/fetch-modules.sh
+	local dir
+	for dir in e2e vm/vmtest/oracle; do
+		if [ -f "$dir/package-lock.json" ]; then
+			check "setup: npm packages of $dir" "$self" npm_ci "$dir"
+		fi
+	done
+}
+
+lint() {
+	check "gofmt" "$self" gofmt_clean
+	check "go vet" "$GO" vet ./...
+	check "staticcheck" "$GO" run "$STATICCHECK" ./...
+	check "go mod tidy" "$GO" mod tidy -diff
+	check "static build" env CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby
+}
+
+gofmt_clean() {
+	local files
+	files=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	[ -z "$files" ] || { echo "run gofmt -w on:"; echo "$files"; return 1; }
+}
+
+unit() {
+	"$testsum" gotest "$counts" "go test" -timeout 10m ./...
+}
+
+race() {
+	local packages=() name
+	for name in "${concurrent[@]}"; do
+		if [ -d "$name" ]; then packages+=("./$name"); fi
+	done
+	"$testsum" gotest "$counts" "go test -race" -race -timeout 15m "${packages[@]}"
+}
+
+# fuzz runs every target for a short time. The committed corpora run with the
+# unit tests already; this looks for new inputs.
+fuzz() {
+	local file dir target
+	while IFS=: read -r file target; do
+		dir=$(dirname "$file")
+		"$testsum" gotest "$counts" "fuzz $dir $target" \
+			-run '^$' -fuzz "^$target\$" -fuzztime "$FUZZTIME" "./$dir"
+	done < <(grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . |
+		sed 's|^\./||; s|func ||' | sort)
+}
+
+e2e() {
+	if ! have_node; then
+		skip "e2e" "node and npm are missing; the real aoconnect was not run"
+		return
+	fi
+	check "build for e2e" env CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby &&
+		"$testsum" run "$counts" "e2e" node e2e/run.mjs
+}
+
+# Functions that testsum runs as checks come back in through here.
+case "${1:-}" in
+npm_ci | gofmt_clean)
+	"$@"
+	exit
+	;;
+esac
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+counts=$work/counts
+testsum=$work/testsum
+if ! "$GO" build -o "$testsum" ./internal/testsum; then
+	echo "0 passed, 1 failed"
+	exit 1
+fi
+
+for part in "$@"; do
+	case "$part" in
+	setup | lint | unit | race | fuzz | e2e) echo "== $part" && "$part" ;;
+	*) echo "test.sh: no part named $part" >&2 && exit 2 ;;
+	esac
+done
+echo
+"$testsum" total "$counts"
