@@ -222,7 +222,7 @@ func TestParseAllocatesNoMoreThanItsInputDeserves(t *testing.T) {
 		})
 		// A tag costs 32 bytes of headers and a doubling slice beside its text.
 		if limit := int64(1024 + 2*TagBlockBytesMax + 128*len(v.Tags)); allocated > uint64(limit) {
-			t.Errorf("%s: %d bytes in, %d allocated, limit %d", v.Name, len(raw), allocated, limit)
+			t.Errorf("%s: %d bytes in, %d allocated, limit %d", v.Name, len(v.Raw), allocated, limit)
 		}
 	}
 }
