@@ -1,0 +1,327 @@
+package log
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// Index finds entries: by process and nonce, and by message and assignment id.
+// All it holds is derived from the ledger, so it is never flushed on purpose
+// and is rebuilt from there when it lags or is lost.
+//
+// Keys, each beginning with a letter:
+//
+//	E process nonce  → place of the entry, timestamp
+//	H process        → head
+//	I process id     → nonce; id is a dedupe key or an assignment id
+//	L id             → process, nonce of the first entry with that id
+//	A group          → Raft index applied last
+type Index struct{ db *badger.DB }
+
+// Place is where the bytes of an entry are.
+type Place struct {
+	Location
+	Length      uint32
+	TimestampMS int64
+}
+
+// OpenIndex opens or makes the index in dir.
+func OpenIndex(dir string) (*Index, error) {
+	options := badger.DefaultOptions(dir).
+		WithLogger(nil).
+		WithMemTableSize(8 << 20).
+		WithNumMemtables(2).
+		WithBlockCacheSize(8 << 20).
+		WithIndexCacheSize(4 << 20).
+		WithValueLogFileSize(16 << 20).
+		WithNumCompactors(2).
+		WithDetectConflicts(false)
+	db, err := badger.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("open log index in %s: %w", dir, err)
+	}
+	return &Index{db}, nil
+}
+
+// Close flushes and closes the index.
+func (x *Index) Close() error { return x.db.Close() }
+
+func key(kind byte, parts ...[]byte) []byte {
+	k := []byte{kind}
+	for _, part := range parts {
+		k = append(k, part...)
+	}
+	return k
+}
+
+func nonceBytes(nonce uint64) []byte { return binary.BigEndian.AppendUint64(nil, nonce) }
+
+// Indexed is an entry with its place, ready to be put into the index.
+type Indexed struct {
+	Entry Entry
+	Place Place
+	Keys  []ao.ID // dedupe keys
+	// KeepHead puts an older entry in again without moving the head back.
+	KeepHead bool
+}
+
+// Put adds the entries of one Raft index in one transaction and notes that the
+// group is applied up to there.
+func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
+	batch := x.db.NewWriteBatch()
+	defer batch.Cancel()
+	set := func(k, v []byte) error { return batch.Set(k, v) }
+	for _, e := range entries {
+		process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
+		if err := set(key('E', process, nonce), encodePlace(e.Place)); err != nil {
+			return fmt.Errorf("index entry: %w", err)
+		}
+		place := append(append([]byte(nil), process...), nonce...)
+		for _, id := range append([]ao.ID{e.Entry.ID}, e.Keys...) {
+			if err := set(key('I', process, id[:]), nonce); err != nil {
+				return fmt.Errorf("index entry: %w", err)
+			}
+		}
+		for _, id := range []ao.ID{e.Entry.ID, messageOrProcess(e.Entry)} {
+			// A bare assignment must not hide where the message itself is.
+			if e.Entry.IsBare() && id == e.Entry.Message && x.has(key('L', id[:])) {
+				continue
+			}
+			if err := set(key('L', id[:]), place); err != nil {
+				return fmt.Errorf("index entry: %w", err)
+			}
+		}
+		if e.KeepHead {
+			continue
+		}
+		if err := set(key('H', process), encodeHead(HeadOf(e.Entry))); err != nil {
+			return fmt.Errorf("index entry: %w", err)
+		}
+	}
+	if err := set(groupKey(group), binary.BigEndian.AppendUint64(nil, index)); err != nil {
+		return fmt.Errorf("index entry: %w", err)
+	}
+	if err := batch.Flush(); err != nil {
+		return fmt.Errorf("index entries: %w", err)
+	}
+	return nil
+}
+
+func messageOrProcess(e Entry) ao.ID {
+	if e.Message.IsZero() {
+		return e.Process
+	}
+	return e.Message
+}
+
+func groupKey(group uint32) []byte { return binary.BigEndian.AppendUint32([]byte{'A'}, group) }
+
+// Applied gives the Raft index that the index holds a group up to.
+func (x *Index) Applied(group uint32) (uint64, error) {
+	b, err := x.get(groupKey(group))
+	if errors.Is(err, ErrEntryUnknown) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// Head gives a process's head, or ErrProcessUnknown.
+func (x *Index) Head(process ao.ID) (Head, error) {
+	b, err := x.get(key('H', process[:]))
+	if errors.Is(err, ErrEntryUnknown) {
+		return Head{}, ErrProcessUnknown
+	}
+	if err != nil {
+		return Head{}, err
+	}
+	return decodeHead(process, b)
+}
+
+// Place gives where an entry is, or ErrEntryUnknown.
+func (x *Index) Place(process ao.ID, nonce uint64) (Place, error) {
+	b, err := x.get(key('E', process[:], nonceBytes(nonce)))
+	if err != nil {
+		return Place{}, err
+	}
+	return decodePlace(b)
+}
+
+// Places gives the places of nonces from..to, in order, at most limit.
+func (x *Index) Places(process ao.ID, from, to uint64, limit int) ([]Place, error) {
+	var places []Place
+	err := x.db.View(func(txn *badger.Txn) error {
+		options := badger.DefaultIteratorOptions
+		options.PrefetchValues = false
+		options.Prefix = key('E', process[:])
+		it := txn.NewIterator(options)
+		defer it.Close()
+		for it.Seek(key('E', process[:], nonceBytes(from))); it.Valid() && len(places) < limit; it.Next() {
+			nonce := binary.BigEndian.Uint64(it.Item().Key()[33:])
+			if nonce > to {
+				return nil
+			}
+			if want := from + uint64(len(places)); nonce != want {
+				return fmt.Errorf("%w: the index of process %s lacks nonce %d", ErrCorrupt, process, want)
+			}
+			if err := it.Item().Value(func(b []byte) error {
+				place, err := decodePlace(b)
+				places = append(places, place)
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list entries of %s: %w", process, err)
+	}
+	return places, nil
+}
+
+// Find gives the nonce of an id or dedupe key within a process.
+func (x *Index) Find(process, id ao.ID) (uint64, error) {
+	b, err := x.get(key('I', process[:], id[:]))
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// Locate gives the process and nonce of an id.
+func (x *Index) Locate(id ao.ID) (process ao.ID, nonce uint64, err error) {
+	b, err := x.get(key('L', id[:]))
+	if err != nil {
+		return process, 0, err
+	}
+	copy(process[:], b)
+	return process, binary.BigEndian.Uint64(b[32:]), nil
+}
+
+// NonceAfter gives the first nonce whose timestamp is later.
+func (x *Index) NonceAfter(head Head, timestampMS int64) (uint64, error) {
+	if timestampMS >= head.TimestampMS {
+		return head.Nonce + 1, nil
+	}
+	var first error
+	n := sort.Search(int(head.Nonce)+1, func(i int) bool {
+		place, err := x.Place(head.Process, uint64(i))
+		if err != nil && first == nil {
+			first = err
+		}
+		return place.TimestampMS > timestampMS
+	})
+	if first != nil {
+		return 0, fmt.Errorf("search by time in %s: %w", head.Process, first)
+	}
+	return uint64(n), nil
+}
+
+// Heads lists heads in order of process id, after the given one.
+func (x *Index) Heads(after ao.ID, limit int) ([]Head, error) {
+	var heads []Head
+	err := x.db.View(func(txn *badger.Txn) error {
+		options := badger.DefaultIteratorOptions
+		options.PrefetchValues = false
+		options.Prefix = []byte{'H'}
+		it := txn.NewIterator(options)
+		defer it.Close()
+		for it.Seek(key('H', after[:])); it.Valid() && len(heads) < limit; it.Next() {
+			var process ao.ID
+			copy(process[:], it.Item().Key()[1:])
+			if process == after {
+				continue
+			}
+			if err := it.Item().Value(func(b []byte) error {
+				head, err := decodeHead(process, b)
+				heads = append(heads, head)
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	return heads, nil
+}
+
+func (x *Index) has(k []byte) bool {
+	_, err := x.get(k)
+	return err == nil
+}
+
+func (x *Index) get(k []byte) (value []byte, err error) {
+	err = x.db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(k)
+		if err != nil {
+			return err
+		}
+		value, err = item.ValueCopy(nil)
+		return err
+	})
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, ErrEntryUnknown
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read log index: %w", err)
+	}
+	return value, nil
+}
+
+const (
+	placeBytes = 4 + 8 + 4 + 8
+	headBytes  = 8 + 8 + 32 + 32 + 8
+)
+
+func encodePlace(p Place) []byte {
+	b := make([]byte, 0, placeBytes)
+	b = binary.BigEndian.AppendUint32(b, p.Segment)
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Offset))
+	b = binary.BigEndian.AppendUint32(b, p.Length)
+	return binary.BigEndian.AppendUint64(b, uint64(p.TimestampMS))
+}
+
+func decodePlace(b []byte) (p Place, err error) {
+	if len(b) != placeBytes {
+		return p, fmt.Errorf("%w: a place of %d bytes in the log index", ErrCorrupt, len(b))
+	}
+	p.Segment = binary.BigEndian.Uint32(b)
+	p.Offset = int64(binary.BigEndian.Uint64(b[4:]))
+	p.Length = binary.BigEndian.Uint32(b[12:])
+	p.TimestampMS = int64(binary.BigEndian.Uint64(b[16:]))
+	return p, nil
+}
+
+func encodeHead(h Head) []byte {
+	b := make([]byte, 0, headBytes)
+	b = binary.BigEndian.AppendUint64(b, h.Epoch)
+	b = binary.BigEndian.AppendUint64(b, h.Nonce)
+	b = append(b, h.Assignment[:]...)
+	b = append(b, h.HashChain[:]...)
+	return binary.BigEndian.AppendUint64(b, uint64(h.TimestampMS))
+}
+
+func decodeHead(process ao.ID, b []byte) (h Head, err error) {
+	if len(b) != headBytes {
+		return h, fmt.Errorf("%w: a head of %d bytes in the log index", ErrCorrupt, len(b))
+	}
+	h.Process = process
+	h.Epoch = binary.BigEndian.Uint64(b)
+	h.Nonce = binary.BigEndian.Uint64(b[8:])
+	copy(h.Assignment[:], b[16:])
+	copy(h.HashChain[:], b[48:])
+	h.TimestampMS = int64(binary.BigEndian.Uint64(b[80:]))
+	return h, nil
+}

@@ -1,0 +1,109 @@
+package log
+
+import (
+	"fmt"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+)
+
+// Sequencer gives messages their places. It is pure: the same head, proposal
+// and time give the same draft, and it keeps nothing between calls.
+type Sequencer struct {
+	// Owner is the scheduler's public key; entries signed by another are
+	// refused.
+	Owner []byte
+}
+
+// Step gives the assignment that follows head, unsigned and without an id.
+// started is false for a process that has no entry yet, and head is then
+// ignored. Timestamps rise strictly within a process, whatever the clock does.
+func (s Sequencer) Step(head Head, started bool, proposal Proposal, nowMS int64, blockHeight uint64) ao.Assignment {
+	a := ao.Assignment{
+		Process:     proposal.Process,
+		Message:     proposal.Message,
+		Exclude:     proposal.Exclude,
+		BlockHeight: blockHeight,
+		TimestampMS: nowMS,
+	}
+	if !started {
+		a.HashChain = ao.FirstHashChain(a.Process)
+		return a
+	}
+	a.Epoch = head.Epoch
+	a.Nonce = head.Nonce + 1
+	a.HashChain = ao.NextHashChain(head.Assignment, head.HashChain)
+	a.TimestampMS = max(nowMS, head.TimestampMS+1)
+	return a
+}
+
+// Check says why an entry cannot follow head, or nil. It is what every replica
+// asks of an entry before it takes it, so that a leader that lost its place
+// cannot put two messages in one.
+func (s Sequencer) Check(head Head, started bool, entry Entry) error {
+	want := s.Step(head, started, Proposal{Process: entry.Process, Message: entry.Message}, entry.TimestampMS, entry.BlockHeight)
+	switch {
+	case entry.Nonce != want.Nonce:
+		return fmt.Errorf("nonce %d where %d follows", entry.Nonce, want.Nonce)
+	case entry.Epoch != want.Epoch:
+		return fmt.Errorf("epoch %d where %d goes on", entry.Epoch, want.Epoch)
+	case entry.HashChain != want.HashChain:
+		return fmt.Errorf("hash chain %s where %s follows", entry.HashChain, want.HashChain)
+	case entry.TimestampMS != want.TimestampMS:
+		return fmt.Errorf("timestamp %d is not after %d", entry.TimestampMS, head.TimestampMS)
+	case started && entry.Message.IsZero():
+		return fmt.Errorf("a second assignment of the process itself")
+	case !started && !entry.Message.IsZero():
+		return fmt.Errorf("a message before its process")
+	}
+	return nil
+}
+
+// HeadOf gives the head that an entry makes.
+func HeadOf(entry Entry) Head {
+	return Head{
+		Process: entry.Process, Epoch: entry.Epoch, Nonce: entry.Nonce,
+		Assignment: entry.ID, HashChain: entry.HashChain, TimestampMS: entry.TimestampMS,
+	}
+}
+
+// Prepare checks a proposal's item and signature and fills in which process
+// and message it is about. Refusals are *ao.Error.
+func (p Proposal) Prepare() (Proposal, error) {
+	if p.Item == nil {
+		if p.Process.IsZero() || p.Message.IsZero() {
+			return p, ao.Errorf(ao.CodeInvalid, "an assignment names a process and a message")
+		}
+		return p, nil
+	}
+	kind, process, err := ao.CheckItem(p.Item)
+	if err != nil {
+		return p, err
+	}
+	if err := p.Item.Verify(); err != nil {
+		return p, ao.Errorf(ao.CodeInvalid, "item %s cannot be accepted: %w", p.Item.ID(), err)
+	}
+	p.Process, p.Message, p.Exclude = process, p.Item.ID(), nil
+	if kind == ao.KindProcess {
+		p.Message = ao.ID{}
+	}
+	return p, nil
+}
+
+// SignEntry turns an assignment into a signed entry. The anchor is random so
+// that two schedulers with one key never make the same id by accident.
+func SignEntry(a ao.Assignment, item *dataitem.Item, anchor [32]byte, signer dataitem.Signer) (Entry, error) {
+	signed, err := dataitem.Create(dataitem.Draft{Anchor: anchor[:], Tags: a.Tags()}, signer)
+	if err != nil {
+		return Entry{}, fmt.Errorf("sign assignment %d of %s: %w", a.Nonce, a.Process, err)
+	}
+	a.ID = signed.ID()
+	entry := Entry{Assignment: a, AssignmentBytes: signed.Bytes()}
+	if item != nil {
+		entry.ItemBytes = item.Bytes()
+	}
+	return entry, nil
+}
+
+// IsProcess reports whether a prepared proposal starts a process.
+func (p Proposal) IsProcess() bool { return p.Message.IsZero() }

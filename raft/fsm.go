@@ -1,0 +1,239 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	hraft "github.com/hashicorp/raft"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/log"
+)
+
+// fsm applies committed batches to the index. hashicorp/raft calls it from one
+// goroutine.
+type fsm struct {
+	group     uint32
+	ledger    *log.Ledger
+	index     *log.Index
+	sequencer log.Sequencer
+	applied   func(index uint64)
+	fatal     func(error)
+}
+
+var _ hraft.FSM = (*fsm)(nil)
+
+// applyResult is what became of one entry of a batch.
+type applyResult struct {
+	entry     log.Entry
+	duplicate bool
+	refused   error // the entry does not follow the head: its leader was stale
+}
+
+// Apply takes a batch; its result is a []applyResult, one for each entry. An
+// index that cannot be read or written is fatal: going on would leave entries
+// out that were acknowledged.
+func (f *fsm) Apply(entry *hraft.Log) any {
+	results, err := f.apply(entry)
+	if err != nil {
+		err = fmt.Errorf("apply Raft entry %d: %w", entry.Index, err)
+		f.fatal(err)
+		return err
+	}
+	f.applied(entry.Index)
+	return results
+}
+
+func (f *fsm) apply(entry *hraft.Log) ([]applyResult, error) {
+	location, ok := f.ledger.Locate(f.group, entry.Index)
+	if !ok {
+		return nil, fmt.Errorf("%w: the ledger does not have it", log.ErrCorrupt)
+	}
+	location.Offset += dataOffset(entry)
+	batch := newBatch(f.index)
+	var results []applyResult
+	for data := entry.Data; len(data) > 0; {
+		e, size, err := log.DecodeEntry(data)
+		if err != nil {
+			return nil, err
+		}
+		place := log.Place{Location: location, Length: uint32(size), TimestampMS: e.TimestampMS}
+		result, err := f.take(batch, e, place)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, result)
+		location.Offset += int64(size)
+		data = data[size:]
+	}
+	return results, f.index.Put(f.group, entry.Index, batch.taken)
+}
+
+// take checks an entry against its process's head and adds it to the batch.
+func (f *fsm) take(batch *applyBatch, e log.Entry, place log.Place) (applyResult, error) {
+	proposal, err := log.ProposalOf(e)
+	if err != nil {
+		return applyResult{}, err
+	}
+	keys := proposal.DedupeKeys()
+	head, started, err := batch.head(e.Process)
+	if err != nil {
+		return applyResult{}, err
+	}
+	// After a restart the index sees entries again that it holds already, and
+	// some that it held and lost.
+	if started && e.Nonce <= head.Nonce {
+		known, err := f.index.Place(e.Process, e.Nonce)
+		if errors.Is(err, log.ErrEntryUnknown) || err == nil && known == place {
+			batch.add(e, place, keys, false)
+			return applyResult{entry: e}, nil
+		}
+		if err != nil {
+			return applyResult{}, err
+		}
+	}
+	duplicate, err := batch.knows(e.Process, keys)
+	if err != nil || duplicate {
+		return applyResult{entry: e, duplicate: duplicate}, err
+	}
+	if refused := f.sequencer.Check(head, started, e); refused != nil {
+		return applyResult{entry: e, refused: refused}, nil
+	}
+	batch.add(e, place, keys, true)
+	return applyResult{entry: e}, nil
+}
+
+// applyBatch collects the entries of one Raft entry: later ones must see the
+// heads and keys of those before.
+type applyBatch struct {
+	index *log.Index
+	heads map[ao.ID]log.Head
+	keys  map[[2]ao.ID]bool
+	taken []log.Indexed
+}
+
+func newBatch(index *log.Index) *applyBatch {
+	return &applyBatch{index: index, heads: map[ao.ID]log.Head{}, keys: map[[2]ao.ID]bool{}}
+}
+
+func (b *applyBatch) head(process ao.ID) (head log.Head, started bool, err error) {
+	if head, ok := b.heads[process]; ok {
+		return head, true, nil
+	}
+	head, err = b.index.Head(process)
+	if errors.Is(err, log.ErrProcessUnknown) {
+		return head, false, nil
+	}
+	return head, err == nil, err
+}
+
+func (b *applyBatch) knows(process ao.ID, keys []ao.ID) (bool, error) {
+	for _, key := range keys {
+		if b.keys[[2]ao.ID{process, key}] {
+			return true, nil
+		}
+		_, err := b.index.Find(process, key)
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, log.ErrEntryUnknown) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+func (b *applyBatch) add(e log.Entry, place log.Place, keys []ao.ID, isHead bool) {
+	if isHead {
+		b.heads[e.Process] = log.HeadOf(e)
+	}
+	for _, key := range keys {
+		b.keys[[2]ao.ID{e.Process, key}] = true
+	}
+	b.taken = append(b.taken, log.Indexed{Entry: e, Place: place, Keys: keys, KeepHead: !isHead})
+}
+
+// Snapshot holds nothing but the fact that the index is applied: the messages
+// stay in the ledger, and the index can be rebuilt from there.
+func (f *fsm) Snapshot() (hraft.FSMSnapshot, error) { return indexSnapshot{}, nil }
+
+// Restore is called at start with the newest snapshot. What the index lacks up
+// to there is applied by catchUp before Raft starts.
+func (f *fsm) Restore(snapshot io.ReadCloser) error { return snapshot.Close() }
+
+type indexSnapshot struct{}
+
+// Persist writes one byte, because a snapshot of none reads as a torn one.
+func (indexSnapshot) Persist(sink hraft.SnapshotSink) error {
+	if _, err := sink.Write([]byte{1}); err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	return sink.Close()
+}
+
+func (indexSnapshot) Release() {}
+
+// reindexEntries is how many of the newest entries are indexed again after a
+// crash: more than badger keeps in its unflushed tables, whose own log can lose
+// its end without a word.
+const reindexEntries = 50_000
+
+// catchUp brings the index up to what Raft has a snapshot of, and after an
+// unclean stop puts the newest entries in again.
+func (f *fsm) catchUp(snapshotIndex uint64, clean bool) error {
+	applied, err := f.index.Applied(f.group)
+	if err != nil {
+		return err
+	}
+	first, last := f.ledger.Bounds(f.group)
+	if applied > last {
+		return fmt.Errorf("%w: the index is ahead of the ledger (%d of %d)", log.ErrCorrupt, applied, last)
+	}
+	from, to := applied+1, max(applied, snapshotIndex)
+	if !clean && applied > 0 {
+		if from, err = f.goBack(applied, reindexEntries); err != nil {
+			return err
+		}
+	}
+	for index := max(from, first); index <= to; index++ {
+		entry := new(hraft.Log)
+		record, _, err := f.ledger.Record(f.group, index)
+		if err != nil {
+			return fmt.Errorf("index entry %d again: %w", index, err)
+		}
+		if err := decodeLog(record, entry); err != nil {
+			return err
+		}
+		if entry.Type != hraft.LogCommand {
+			continue
+		}
+		if _, err := f.apply(entry); err != nil {
+			return fmt.Errorf("index entry %d again: %w", index, err)
+		}
+	}
+	return nil
+}
+
+// goBack gives the Raft index that lies count messages before index.
+func (f *fsm) goBack(index uint64, count int) (uint64, error) {
+	first, _ := f.ledger.Bounds(f.group)
+	for ; index > first && count > 0; index-- {
+		entry := new(hraft.Log)
+		record, _, err := f.ledger.Record(f.group, index)
+		if err != nil {
+			return 0, err
+		}
+		if err := decodeLog(record, entry); err != nil {
+			return 0, err
+		}
+		for data := entry.Data; entry.Type == hraft.LogCommand && len(data) > 0; count-- {
+			_, size, err := log.DecodeEntry(data)
+			if err != nil {
+				return 0, err
+			}
+			data = data[size:]
+		}
+	}
+	return index, nil
+}
