@@ -1,0 +1,176 @@
+package binary
+
+// memoryPagesAddressable is how many 64 KiB pages 32 bits can address.
+const memoryPagesAddressable = 65536
+
+// lowerMemory64 makes a module with a 64-bit memory run on a 32-bit one.
+// Pointers stay 64 bits wide in signatures, locals and memory, so that hosts and
+// memory images are those of the original; only the address of each access is
+// cut to 32 bits. An address of 4 GiB and more would alias instead of trapping,
+// which no compiler-made module of that memory size can produce.
+func (m *Module) lowerMemory64() error {
+	lower := func(l *Limits) error {
+		if l.Flags&limits64 == 0 {
+			return nil
+		}
+		if l.Min > memoryPagesAddressable {
+			return &UnsupportedError{"an initial memory over 4 GiB"}
+		}
+		l.Flags = l.Flags&^limits64 | limitsHasMax
+		if l.Max == 0 || l.Max > memoryPagesAddressable {
+			l.Max = memoryPagesAddressable
+		}
+		return nil
+	}
+	for i := range m.Memories {
+		if err := lower(&m.Memories[i]); err != nil {
+			return err
+		}
+	}
+	for i := range m.Imports {
+		if m.Imports[i].Kind == KindMemory {
+			if err := lower(&m.Imports[i].Limits); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range m.datas {
+		if m.datas[i].flags != 1 {
+			m.datas[i].offset = lowerOffset(m.datas[i].offset)
+		}
+	}
+	for i := range m.Codes {
+		if err := m.lowerFunc(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lowerOffset turns an i64.const offset into an i32.const one.
+func lowerOffset(offset []byte) []byte {
+	op, o := (&reader{b: offset}).instruction()
+	if op != opI64Const {
+		return offset
+	}
+	e := emitter{}
+	e.i32(int32(o.s))
+	e.op(opEnd)
+	return e.b
+}
+
+func (m *Module) lowerFunc(index int) error {
+	l := &lowering{scratch: m.scratch(index)}
+	body := l.scratch.code.body
+	l.out.b = make([]byte, 0, len(body)+len(body)/3)
+	for r := (&reader{b: body}); !r.done(); {
+		at := r.at
+		op, o := r.instruction()
+		if isAccess(op) && o.b > 1<<32-1 {
+			return &UnsupportedError{"a memory access at a constant offset over 4 GiB"}
+		}
+		if !l.rewrite(op, body[at:r.at]) {
+			l.before(op)
+			l.out.b = append(l.out.b, body[at:r.at]...)
+		}
+	}
+	l.scratch.code.body = l.out.b
+	return nil
+}
+
+func isAccess(op uint32) bool {
+	n := op & 0xffff
+	return op >= 0x28 && op <= 0x3e || op>>16 == prefixSIMD && (n <= 11 || n >= 84 && n <= 93)
+}
+
+type lowering struct {
+	scratch *scratch
+	out     emitter
+}
+
+// rewrite replaces the instructions whose result changes its width; the others
+// only need their operands changed before them.
+func (l *lowering) rewrite(op uint32, original []byte) bool {
+	switch op {
+	case opMemorySize:
+		l.out.b = append(l.out.b, original...)
+		l.out.op(opI64ExtendU)
+	case opMemoryGrow:
+		// More pages than fit in 32 bits must fail, not wrap around.
+		pages := l.scratch.local(I64, slotValue)
+		l.out.index(opLocalTee, pages)
+		l.out.i64(memoryPagesAddressable)
+		l.out.op(opI64LeU, opIf, I64)
+		l.out.index(opLocalGet, pages)
+		l.out.op(opI32WrapI64)
+		l.out.b = append(l.out.b, original...)
+		l.out.op(opI64ExtendS, opElse)
+		l.out.i64(-1)
+		l.out.op(opEnd)
+	default:
+		return false
+	}
+	return true
+}
+
+// before brings the address on the stack to 32 bits.
+func (l *lowering) before(op uint32) {
+	switch {
+	case op >= 0x28 && op <= 0x35:
+		l.out.op(opI32WrapI64)
+	case op == 0x36, op == 0x3a, op == 0x3b:
+		l.under(I32)
+	case op == 0x37, op >= 0x3c && op <= 0x3e:
+		l.under(I64)
+	case op == 0x38:
+		l.under(F32)
+	case op == 0x39:
+		l.under(F64)
+	case op == opMemoryInit:
+		l.underTwo(I32, I32, false)
+	case op == opMemoryCopy:
+		l.copyOperands()
+	case op == opMemoryFill:
+		l.underTwo(I32, I64, true)
+	case op>>16 == prefixSIMD:
+		switch n := op & 0xffff; {
+		case n <= 10, n == 92, n == 93:
+			l.out.op(opI32WrapI64)
+		case n == 11, n >= 84 && n <= 91:
+			l.under(V128)
+		}
+	}
+}
+
+// under cuts the address that lies below one value.
+func (l *lowering) under(kind byte) {
+	value := l.scratch.local(kind, slotValue)
+	l.out.index(opLocalSet, value)
+	l.out.op(opI32WrapI64)
+	l.out.index(opLocalGet, value)
+}
+
+// underTwo cuts the address below two values, and the upper value if asked to.
+func (l *lowering) underTwo(middle, upper byte, wrapUpper bool) {
+	first, second := l.scratch.local(upper, slotSecond), l.scratch.local(middle, slotValue)
+	l.out.index(opLocalSet, first)
+	l.out.index(opLocalSet, second)
+	l.out.op(opI32WrapI64)
+	l.out.index(opLocalGet, second)
+	l.out.index(opLocalGet, first)
+	if wrapUpper {
+		l.out.op(opI32WrapI64)
+	}
+}
+
+// copyOperands cuts destination, source and length.
+func (l *lowering) copyOperands() {
+	length, source := l.scratch.local(I64, slotValue), l.scratch.local(I64, slotAddress)
+	l.out.index(opLocalSet, length)
+	l.out.index(opLocalSet, source)
+	l.out.op(opI32WrapI64)
+	l.out.index(opLocalGet, source)
+	l.out.op(opI32WrapI64)
+	l.out.index(opLocalGet, length)
+	l.out.op(opI32WrapI64)
+}

@@ -1,0 +1,52 @@
+package wasm
+
+import (
+	"context"
+
+	"github.com/wallaby-ao/wallaby/vm/wasm/binary"
+)
+
+// Engine compiles and runs plain WebAssembly: one memory of 32-bit addresses,
+// numbers as parameters.
+type Engine interface {
+	// Name is the engine's name, e.g. "wazero".
+	Name() string
+	// Memory64 reports whether 64-bit memories run as they are.
+	Memory64() bool
+	// Compile compiles a prepared module. It may keep compiled code under the
+	// fingerprint.
+	Compile(ctx context.Context, wasm []byte, fingerprint [32]byte) (Code, error)
+	Close() error
+}
+
+// Code is a compiled module, safe for concurrent use.
+type Code interface {
+	// Instantiate makes an instance with its memory initialised and no start
+	// function run. The memory never grows over memoryBytesMax.
+	Instantiate(ctx context.Context, imports []HostFunc, memoryBytesMax uint64) (Instance, error)
+}
+
+// HostFunc is a function that a module imports. Call finds its parameters in
+// stack, with the unused bits of 32-bit ones cleared, and leaves its result in
+// stack[0]. An error ends the guest's call with that error.
+type HostFunc struct {
+	Module, Name string
+	Type         binary.FuncType
+	Call         func(ctx context.Context, stack []uint64) error
+}
+
+// Instance is a live module. One goroutine uses it at a time; only SetGlobal of
+// the gas counter may come from another.
+type Instance interface {
+	// Call calls an export that gives at most one result.
+	Call(ctx context.Context, name string, args ...uint64) (uint64, error)
+	// Memory is a view of the memory, valid until the next Call or Grow.
+	Memory() []byte
+	// Grow adds pages of 64 KiB and reports whether it could.
+	Grow(pages uint64) bool
+	// Global reads an exported global.
+	Global(name string) (uint64, bool)
+	// SetGlobal writes an exported mutable global.
+	SetGlobal(name string, value uint64) error
+	Close() error
+}

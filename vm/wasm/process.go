@@ -1,0 +1,356 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/wasm/binary"
+)
+
+// Process is a live module with the means to go back one message.
+//
+// A full copy of memory for every message would cost more than the message. So
+// it keeps base, an older image, and the messages since. Rollback restores base
+// and runs them again, then makes base equal to the state, so that the next
+// rollback runs nothing. Base is also renewed whenever the messages since it
+// have taken many times as long as renewing does. Thus a message runs at most
+// twice, and the copying stays a few percent of the whole.
+type Process struct {
+	module   *Module
+	config   vm.Config
+	instance Instance
+	host     *host
+
+	base        *image
+	baseGlobals []uint64
+	baseHost    hostState
+	journal     []vm.Call
+	sinceBase   time.Duration
+	refreshCost time.Duration
+	failed      bool // the last Handle did not end well
+}
+
+var _ vm.Process = (*Process)(nil)
+
+const (
+	// refreshRatio is how many times longer the journal may take than renewing
+	// base.
+	refreshRatio = 25
+	// journalMax bounds the memory that the journal's messages take.
+	journalMax = 512
+
+	memoryLimitDefault = 4 << 30
+	outputLimitDefault = 64 << 20
+)
+
+func (m *Module) newProcess(ctx context.Context, config vm.Config) (*Process, error) {
+	if config.MemoryLimitBytes == 0 {
+		config.MemoryLimitBytes = memoryLimitDefault
+	}
+	if config.OutputLimitBytes == 0 {
+		config.OutputLimitBytes = outputLimitDefault
+	}
+	limit := min(config.MemoryLimitBytes, m.info.MemoryPagesMax*vm.PageBytes)
+	if m.info.MemoryPagesMin*vm.PageBytes > limit {
+		return nil, fmt.Errorf("%w: the module begins with %d bytes of memory and its limit is %d", vm.ErrMemoryLimit, m.info.MemoryPagesMin*vm.PageBytes, limit)
+	}
+	p := &Process{module: m, config: config}
+	p.host = newHost(m, config)
+	instance, err := m.code.Instantiate(ctx, p.host.imports(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("instantiate module: %w", err)
+	}
+	p.instance, p.host.instance = instance, instance
+	if p.base, err = newImage(limit); err != nil {
+		_ = p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// boot runs what the loader's glue runs before the first message.
+func (p *Process) boot(ctx context.Context) error {
+	if err := p.instance.SetGlobal(binary.GasExport, math.MaxInt64); err != nil && p.module.info.Metered {
+		return err
+	}
+	if err := p.host.boot(ctx); err != nil {
+		return fmt.Errorf("start module: %w", p.explain(err))
+	}
+	return nil
+}
+
+// Handle runs one message; see vm.Process.
+func (p *Process) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
+	if p.failed {
+		if err := p.Rollback(ctx); err != nil {
+			return vm.Output{}, err
+		}
+	}
+	if p.sinceBase > refreshRatio*p.refreshCost || len(p.journal) >= journalMax {
+		if err := p.refreshBase(); err != nil {
+			return vm.Output{}, err
+		}
+	}
+	started := time.Now()
+	output, err := p.run(ctx, call)
+	p.journal = append(p.journal, call)
+	p.sinceBase += time.Since(started)
+	p.failed = err != nil
+	return output, err
+}
+
+// run gives one message to the guest and reads its answer.
+func (p *Process) run(ctx context.Context, call vm.Call) (vm.Output, error) {
+	limit := int64(math.MaxInt64)
+	if call.GasLimit > 0 && call.GasLimit < math.MaxInt64 {
+		limit = int64(call.GasLimit)
+	}
+	if p.module.info.Metered {
+		if err := p.instance.SetGlobal(binary.GasExport, uint64(limit)); err != nil {
+			return vm.Output{}, err
+		}
+	}
+	p.host.begin(ctx)
+	stop := p.watch()
+	text, err := p.host.handle(ctx, call.Message, call.Env)
+	timedOut := stop()
+	output := vm.Output{MemoryBytes: uint64(len(p.instance.Memory()))}
+	if left, ok := p.gasLeft(); ok && p.module.reportsGas() {
+		output.GasUsed = uint64(limit - left)
+	}
+	if err != nil {
+		if timedOut {
+			return output, vm.ErrTimeout
+		}
+		return output, p.explain(err)
+	}
+	if len(text) > p.config.OutputLimitBytes {
+		return output, fmt.Errorf("%w: %d bytes, at most %d are allowed", vm.ErrOutputLimit, len(text), p.config.OutputLimitBytes)
+	}
+	output.Response, err = decodeResponse(text)
+	return output, err
+}
+
+// decodeResponse takes the guest's {"ok":…,"response":…} apart.
+func decodeResponse(text []byte) ([]byte, error) {
+	// The reference reads memory as UTF-8 with replacement.
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+	}
+	var answer struct {
+		OK       bool            `json:"ok"`
+		Response json.RawMessage `json:"response"`
+	}
+	if len(text) == 0 {
+		return nil, &vm.GuestError{Response: []byte(`"Unexpected end of JSON input"`)}
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		reason, _ := json.Marshal("the process answered with invalid JSON: " + err.Error())
+		return nil, &vm.GuestError{Response: reason}
+	}
+	if !answer.OK {
+		return nil, &vm.GuestError{Response: answer.Response}
+	}
+	return answer.Response, nil
+}
+
+func (p *Process) gasLeft() (int64, bool) {
+	if !p.module.info.Metered {
+		return 0, false
+	}
+	left, ok := p.instance.Global(binary.GasExport)
+	return int64(left), ok
+}
+
+// explain turns an engine's error into one of the contract's.
+func (p *Process) explain(err error) error {
+	if left, ok := p.gasLeft(); ok && left < 0 {
+		return vm.ErrOutOfGas
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if p.host.memoryRefused {
+		return fmt.Errorf("%w: %w", vm.ErrMemoryLimit, err)
+	}
+	if _, ok := errors.AsType[*vm.TrapError](err); ok {
+		return err
+	}
+	return &vm.TrapError{Reason: err.Error()}
+}
+
+// watch stops a guest that runs longer than its wall clock by taking its gas
+// away, which its next loop or call notices. The store may race with the
+// guest's own subtraction and be lost, so it is repeated until the guest stops.
+// The returned function ends the watch and reports whether it had to act.
+func (p *Process) watch() (stop func() bool) {
+	if p.config.TimeoutMS <= 0 || !p.module.info.Metered {
+		return func() bool { return false }
+	}
+	const repeat = time.Millisecond
+	var (
+		wait  sync.WaitGroup
+		acted bool
+		done  = make(chan struct{})
+	)
+	wait.Add(1)
+	timer := time.AfterFunc(time.Duration(p.config.TimeoutMS)*time.Millisecond, func() {
+		defer wait.Done()
+		acted = true
+		for {
+			_ = p.instance.SetGlobal(binary.GasExport, uint64(math.MaxUint64))
+			select {
+			case <-done:
+				return
+			case <-time.After(repeat):
+			}
+		}
+	})
+	return func() bool {
+		close(done)
+		if timer.Stop() {
+			wait.Done()
+		}
+		wait.Wait()
+		return acted
+	}
+}
+
+// Rollback goes back to before the last message; see vm.Process.
+func (p *Process) Rollback(ctx context.Context) error {
+	if len(p.journal) == 0 {
+		return nil
+	}
+	again := p.journal[:len(p.journal)-1]
+	if err := p.restoreBase(ctx); err != nil {
+		return fmt.Errorf("roll back: %w", err)
+	}
+	for i, call := range again {
+		if _, err := p.run(ctx, call); err != nil {
+			return fmt.Errorf("roll back: message %d of %d went well before and does not now: %w", i+1, len(again), err)
+		}
+	}
+	p.failed = false
+	return p.refreshBase()
+}
+
+// refreshBase makes the image equal to the state, so that there is nothing to
+// run again.
+func (p *Process) refreshBase() error {
+	started := time.Now()
+	p.base.update(p.instance.Memory())
+	globals, err := p.globals()
+	if err != nil {
+		return err
+	}
+	p.baseGlobals, p.baseHost = globals, p.host.state
+	p.journal, p.sinceBase, p.refreshCost = nil, 0, time.Since(started)
+	return nil
+}
+
+// restoreBase puts the image back. A memory that has grown since cannot shrink,
+// so the instance is made anew.
+func (p *Process) restoreBase(ctx context.Context) error {
+	if len(p.instance.Memory()) != p.base.size {
+		if err := p.renewInstance(ctx); err != nil {
+			return err
+		}
+	}
+	copyChanged(p.instance.Memory(), p.base.reserved[:p.base.size])
+	p.host.state = p.baseHost
+	return p.setGlobals(p.baseGlobals)
+}
+
+func (p *Process) renewInstance(ctx context.Context) error {
+	if err := p.instance.Close(); err != nil {
+		return err
+	}
+	limit := uint64(len(p.base.reserved))
+	instance, err := p.module.code.Instantiate(ctx, p.host.imports(), limit)
+	if err != nil {
+		return fmt.Errorf("instantiate module: %w", err)
+	}
+	p.instance, p.host.instance = instance, instance
+	return p.growTo(uint64(p.base.size))
+}
+
+func (p *Process) growTo(size uint64) error {
+	have := uint64(len(p.instance.Memory()))
+	if have > size || !p.instance.Grow((size-have)/vm.PageBytes) {
+		return fmt.Errorf("%w: a memory of %d bytes cannot become one of %d", vm.ErrMemoryLimit, have, size)
+	}
+	return nil
+}
+
+func (p *Process) globals() ([]uint64, error) {
+	values := make([]uint64, len(p.module.info.Globals))
+	for i, g := range p.module.info.Globals {
+		value, ok := p.instance.Global(g.Name)
+		if !ok {
+			return nil, fmt.Errorf("global %s is not there", g.Name)
+		}
+		values[i] = value
+	}
+	return values, nil
+}
+
+func (p *Process) setGlobals(values []uint64) error {
+	for i, g := range p.module.info.Globals {
+		if err := p.instance.SetGlobal(g.Name, values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Fork makes an independent process in the same state; see vm.Process.
+func (p *Process) Fork(ctx context.Context) (vm.Process, error) {
+	fork, err := p.module.newProcess(ctx, p.config)
+	if err != nil {
+		return nil, fmt.Errorf("fork: %w", err)
+	}
+	memory := p.instance.Memory()
+	err = fork.growTo(uint64(len(memory)))
+	var globals []uint64
+	if err == nil {
+		copyChanged(fork.instance.Memory(), memory)
+		fork.host.state = p.host.state
+		globals, err = p.globals()
+	}
+	if err == nil {
+		err = fork.setGlobals(globals)
+	}
+	if err == nil {
+		err = fork.refreshBase()
+	}
+	if err != nil {
+		_ = fork.Close()
+		return nil, fmt.Errorf("fork: %w", err)
+	}
+	return fork, nil
+}
+
+// ResidentBytes estimates the memory in use by the image and the instance,
+// which hold about the same pages.
+func (p *Process) ResidentBytes() uint64 { return 2 * residentBytes(p.base.reserved[:p.base.size]) }
+
+// Close frees the instance and the image.
+func (p *Process) Close() error {
+	var err error
+	if p.instance != nil {
+		err = p.instance.Close()
+		p.instance = nil
+	}
+	if p.base != nil {
+		p.base.close()
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package wasm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/wallaby-ao/wallaby/vm"
+)
+
+// The sections of a snapshot beside the memory.
+const (
+	sectionGlobals = "globals" // u64 each, in order of index
+	sectionHost    = "host"    // clock f64, temporary return value u64
+)
+
+// Snapshot writes the state; see vm.Process. Pages of zeros are left out.
+func (p *Process) Snapshot(w vm.SnapshotWriter) error {
+	if p.failed {
+		return fmt.Errorf("snapshot: the last message failed and was not rolled back")
+	}
+	globals, err := p.globals()
+	if err != nil {
+		return err
+	}
+	encoded := make([]byte, 0, 8*len(globals))
+	for _, value := range globals {
+		encoded = binary.LittleEndian.AppendUint64(encoded, value)
+	}
+	if err := w.Section(sectionGlobals, encoded); err != nil {
+		return err
+	}
+	host := binary.LittleEndian.AppendUint64(nil, math.Float64bits(p.host.state.clockMS))
+	host = binary.LittleEndian.AppendUint64(host, p.host.state.tempRet)
+	if err := w.Section(sectionHost, host); err != nil {
+		return err
+	}
+	memory := p.instance.Memory()
+	if err := w.Memory(uint64(len(memory))); err != nil {
+		return err
+	}
+	for at := 0; at < len(memory); at += vm.PageBytes {
+		if page := memory[at : at+vm.PageBytes]; !isZero(page) {
+			if err := w.Page(uint32(at/vm.PageBytes), page); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restore fills a fresh instance with a stored state.
+func (p *Process) restore(r vm.SnapshotReader) error {
+	globals, err := r.Section(sectionGlobals)
+	if err != nil {
+		return fmt.Errorf("restore globals: %w", err)
+	}
+	if len(globals) != 8*len(p.module.info.Globals) {
+		return fmt.Errorf("restore: the snapshot has %d globals, the module %d: it is another module's", len(globals)/8, len(p.module.info.Globals))
+	}
+	host, err := r.Section(sectionHost)
+	if err != nil || len(host) != 16 {
+		return fmt.Errorf("restore host state of %d bytes: %w", len(host), err)
+	}
+	size, err := r.Memory()
+	if err != nil {
+		return fmt.Errorf("restore memory: %w", err)
+	}
+	if err := p.growTo(size); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	values := make([]uint64, len(p.module.info.Globals))
+	for i := range values {
+		values[i] = binary.LittleEndian.Uint64(globals[8*i:])
+	}
+	if err := p.setGlobals(values); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	p.host.state = hostState{
+		clockMS: math.Float64frombits(binary.LittleEndian.Uint64(host)),
+		tempRet: binary.LittleEndian.Uint64(host[8:]),
+	}
+	return p.restorePages(r)
+}
+
+// restorePages writes the stored pages and clears what instantiation put into
+// the others.
+func (p *Process) restorePages(r vm.SnapshotReader) error {
+	memory := p.instance.Memory()
+	next := 0
+	clearTo := func(end int) {
+		for ; next < end; next += osPageBytes {
+			if page := memory[next : next+osPageBytes]; !isZero(page) {
+				clear(page)
+			}
+		}
+	}
+	err := r.Pages(func(index uint32, data []byte) error {
+		at := int(index) * vm.PageBytes
+		if at < next || at+vm.PageBytes > len(memory) || len(data) != vm.PageBytes {
+			return fmt.Errorf("page %d of %d bytes does not fit a memory of %d", index, len(data), len(memory))
+		}
+		clearTo(at)
+		copyChanged(memory[at:at+vm.PageBytes], data)
+		next = at + vm.PageBytes
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("restore pages: %w", err)
+	}
+	clearTo(len(memory))
+	return nil
+}
