@@ -1,0 +1,250 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"github.com/graph-gophers/graphql-go"
+)
+
+// ErrDamaged is returned when the store holds what this package never wrote.
+var ErrDamaged = errors.New("the gateway's store is damaged")
+
+// Gateway is an open gateway. It is safe for concurrent use.
+type Gateway struct {
+	options Options
+	db      *badger.DB
+	files   fileStore
+	chain   *chain
+	commit  *committer
+	schema  *graphql.Schema
+	bodies  *bodyBudget
+
+	// The following are written by the committer only.
+	sequence   atomic.Uint64 // the last one given out
+	weaveEnd   uint64        // last weave offset that holds data
+	lastHeight uint64        // of the newest record
+}
+
+const storeVersion = 1
+
+// Open opens the gateway's store, or makes a new one.
+func Open(o Options) (*Gateway, error) {
+	o = o.withDefaults()
+	g := &Gateway{options: o, files: newMemoryFiles(), bodies: newBodyBudget(2 * o.BodyBytesMax)}
+	if o.Dir != "" {
+		files, err := openDiskFiles(filepath.Join(o.Dir, "data"))
+		if err != nil {
+			return nil, fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err)
+		}
+		g.files = files
+	}
+	db, err := openDatabase(o)
+	if err != nil {
+		return nil, err
+	}
+	g.db = db
+	if err := g.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err), db.Close())
+	}
+	if g.schema, err = parseSchema(g); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	g.commit = startCommitter(db)
+	if err := g.resume(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err), g.Close())
+	}
+	return g, nil
+}
+
+// openDatabase opens badger for a small store: every commit is flushed, little
+// memory is held, and all values lie in the tree itself.
+func openDatabase(o Options) (db *badger.DB, err error) {
+	dir := ""
+	if o.Dir != "" {
+		dir = filepath.Join(o.Dir, "index")
+	}
+	settings := badger.DefaultOptions(dir).
+		WithInMemory(dir == "").
+		WithSyncWrites(true).
+		WithDetectConflicts(false).
+		WithMetricsEnabled(false).
+		WithLogger(nil).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(4 << 20).
+		WithMemTableSize(8 << 20).
+		WithNumMemtables(2).
+		WithBaseTableSize(4 << 20).
+		WithNumLevelZeroTables(2).
+		WithNumLevelZeroTablesStall(6).
+		WithNumCompactors(2).
+		WithValueThreshold(1 << 20).
+		WithValueLogFileSize(1 << 20)
+	// Badger panics on some kinds of damage, which must not take the node down
+	// without a word of what is wrong.
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("%w: %s: %v", ErrDamaged, o.Dir, cause)
+		}
+	}()
+	if db, err = badger.Open(settings); err != nil {
+		return nil, fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err)
+	}
+	return db, nil
+}
+
+// Close waits for what is being written and closes the store.
+func (g *Gateway) Close() error {
+	g.commit.close()
+	if err := g.db.Close(); err != nil {
+		return fmt.Errorf("close the gateway's store: %w", err)
+	}
+	return nil
+}
+
+// Height is the height of the current block.
+func (g *Gateway) Height() uint64 { return g.chain.height() }
+
+// Count is how many items, transactions and pinned files were ever put.
+func (g *Gateway) Count() uint64 { return g.sequence.Load() }
+
+// load reads the counters and the chain, making both for a new store.
+func (g *Gateway) load() error {
+	return g.db.Update(func(txn *badger.Txn) error {
+		if err := checkFormat(txn); err != nil {
+			return err
+		}
+		seed, err := loadSeed(txn)
+		if err != nil {
+			return err
+		}
+		g.chain = &chain{now: g.options.Now, seed: seed}
+		if err := g.loadEras(txn); err != nil {
+			return err
+		}
+		g.sequence.Store(lastKeyNumber(txn, keySequence))
+		g.weaveEnd = lastKeyNumber(txn, keyWeave)
+		// Heights of records never fall, even when the clock stood back
+		// between two runs.
+		g.lastHeight = lastKeyNumber(txn, keyHeight)
+		return nil
+	})
+}
+
+func checkFormat(txn *badger.Txn) error {
+	value, err := get(txn, []byte{keyMetaFormat})
+	if err != nil {
+		return err
+	}
+	if value == nil {
+		if lastKeyNumber(txn, keySequence) != 0 {
+			return fmt.Errorf("%w: it holds items and no format version", ErrDamaged)
+		}
+		return txn.Set([]byte{keyMetaFormat}, []byte{storeVersion})
+	}
+	if len(value) != 1 || value[0] != storeVersion {
+		return fmt.Errorf("the store has format %v, this program reads format %d", value, storeVersion)
+	}
+	return nil
+}
+
+func loadSeed(txn *badger.Txn) ([]byte, error) {
+	seed, err := get(txn, []byte{keyMetaSeed})
+	if err != nil || seed != nil {
+		return seed, err
+	}
+	seed = make([]byte, 32)
+	if _, err := rand.Read(seed); err != nil {
+		return nil, fmt.Errorf("make the seed of block ids: %w", err)
+	}
+	return seed, txn.Set([]byte{keyMetaSeed}, seed)
+}
+
+func (g *Gateway) loadEras(txn *badger.Txn) error {
+	err := scan(txn, []byte{keyEra}, func(_, value []byte) error {
+		e, err := decodeEra(value)
+		g.chain.eras = append(g.chain.eras, e)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(g.chain.eras) == 0 {
+		first := era{height: g.options.GenesisHeight, startMS: g.options.Now().UnixMilli(), intervalMS: g.options.BlockIntervalMS}
+		g.chain.eras = []era{first}
+		return txn.Set(eraKey(0), first.encode())
+	}
+	if g.chain.intervalMS() == g.options.BlockIntervalMS {
+		return nil
+	}
+	next, number := g.chain.next(0, g.options.BlockIntervalMS)
+	g.chain.begin(next)
+	return txn.Set(eraKey(uint64(number)), next.encode())
+}
+
+// mine moves the height on by some blocks at once.
+func (g *Gateway) mine(ctx context.Context, blocks uint64) error {
+	return g.commit.do(ctx, 1, eraBytes, func(txn *badger.Txn) error {
+		e, number := g.chain.next(blocks, g.chain.intervalMS())
+		if err := txn.Set(eraKey(uint64(number)), e.encode()); err != nil {
+			return err
+		}
+		g.chain.begin(e)
+		return nil
+	})
+}
+
+// get gives a copy of a value, or nil when the key is not there.
+func get(txn *badger.Txn, key []byte) ([]byte, error) {
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the gateway's store: %w", err)
+	}
+	value, err := item.ValueCopy(nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the gateway's store: %w", err)
+	}
+	if value == nil {
+		value = []byte{}
+	}
+	return value, nil
+}
+
+// scan calls fn for every key with a prefix, in order. The slices hold only
+// until fn returns.
+func scan(txn *badger.Txn, prefix []byte, fn func(key, value []byte) error) error {
+	settings := badger.DefaultIteratorOptions
+	settings.Prefix, settings.PrefetchSize = prefix, 16
+	it := txn.NewIterator(settings)
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		item := it.Item()
+		if err := item.Value(func(value []byte) error { return fn(item.Key(), value) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastKeyNumber is the number in the last key of a kind whose keys are numbers,
+// or 0.
+func lastKeyNumber(txn *badger.Txn, kind byte) uint64 {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{kind}, Reverse: true})
+	defer it.Close()
+	it.Seek(binary.BigEndian.AppendUint64([]byte{kind}, 1<<64-1))
+	if !it.Valid() {
+		return 0
+	}
+	return lastNumber(it.Item().Key())
+}
