@@ -92,7 +92,7 @@ func (d *Driver) compile(ctx context.Context, source vm.Source, how behaviour, o
 	if _, ok := prepared.Info.Exports["handle"]; !ok {
 		return nil, &vm.UnsupportedError{Feature: "it does not export a function handle, so it is not an ao module"}
 	}
-	compiled, err := d.engine.Compile(ctx, prepared.Wasm, key)
+	compiled, err := d.engine.Compile(ctx, prepared.Wasm, prepared.Info.Imports, key)
 	if err != nil {
 		return nil, err
 	}

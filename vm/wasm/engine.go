@@ -13,27 +13,28 @@ type Engine interface {
 	Name() string
 	// Memory64 reports whether 64-bit memories run as they are.
 	Memory64() bool
-	// Compile compiles a prepared module. It may keep compiled code under the
-	// fingerprint.
-	Compile(ctx context.Context, wasm []byte, fingerprint [32]byte) (Code, error)
+	// Compile compiles a prepared module whose imports are given in order. It
+	// may keep compiled code under the fingerprint.
+	Compile(ctx context.Context, wasm []byte, imports []Import, fingerprint [32]byte) (Code, error)
 	Close() error
 }
 
-// Code is a compiled module, safe for concurrent use.
+// Import is a function that a module imports.
+type Import = binary.ImportedFunc
+
+// Code is a compiled module, safe for concurrent use. It lives as long as its
+// engine.
 type Code interface {
-	// Instantiate makes an instance with its memory initialised and no start
-	// function run. The memory never grows over memoryBytesMax.
+	// Instantiate makes an instance with its memory initialised and no export
+	// run; imports has a body for each of the module's imports, in their order.
+	// The memory never grows over memoryBytesMax.
 	Instantiate(ctx context.Context, imports []HostFunc, memoryBytesMax uint64) (Instance, error)
 }
 
-// HostFunc is a function that a module imports. Call finds its parameters in
-// stack, with the unused bits of 32-bit ones cleared, and leaves its result in
-// stack[0]. An error ends the guest's call with that error.
-type HostFunc struct {
-	Module, Name string
-	Type         binary.FuncType
-	Call         func(ctx context.Context, stack []uint64) error
-}
+// HostFunc is the body of an import. It finds its parameters in stack, with the
+// unused bits of 32-bit ones cleared, and leaves its result in stack[0]. An
+// error ends the guest's call with that error.
+type HostFunc func(ctx context.Context, stack []uint64) error
 
 // Instance is a live module. One goroutine uses it at a time; only SetGlobal of
 // the gas counter may come from another.

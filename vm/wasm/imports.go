@@ -13,17 +13,14 @@ import (
 // function is the body of an import: parameters in, result in s[0].
 type function func(h *host, s []uint64) error
 
-// imports gives an implementation for everything the module imports. What
+// imports gives a body for everything the module imports. What
 // nobody knows ends the guest's call when it is called, not before: modules
 // import much that they never use.
 func (h *host) imports() []HostFunc {
 	list := make([]HostFunc, 0, len(h.module.info.Imports))
 	for _, im := range h.module.info.Imports {
 		body := lookup(im)
-		list = append(list, HostFunc{
-			Module: im.Module, Name: im.Name, Type: im.Type,
-			Call: func(_ context.Context, stack []uint64) error { return body(h, stack) },
-		})
+		list = append(list, func(_ context.Context, stack []uint64) error { return body(h, stack) })
 	}
 	return list
 }

@@ -246,7 +246,9 @@ func (p *Process) Rollback(ctx context.Context) error {
 // run again.
 func (p *Process) refreshBase() error {
 	started := time.Now()
-	p.base.update(p.instance.Memory())
+	if !p.base.update(p.instance.Memory()) {
+		return fmt.Errorf("%w: there is no room for a copy of %d bytes", vm.ErrMemoryLimit, len(p.instance.Memory()))
+	}
 	globals, err := p.globals()
 	if err != nil {
 		return err
@@ -259,12 +261,12 @@ func (p *Process) refreshBase() error {
 // restoreBase puts the image back. A memory that has grown since cannot shrink,
 // so the instance is made anew.
 func (p *Process) restoreBase(ctx context.Context) error {
-	if len(p.instance.Memory()) != p.base.size {
+	if len(p.instance.Memory()) != len(p.base.bytes) {
 		if err := p.renewInstance(ctx); err != nil {
 			return err
 		}
 	}
-	copyChanged(p.instance.Memory(), p.base.reserved[:p.base.size])
+	copyChanged(p.instance.Memory(), p.base.bytes)
 	p.host.state = p.baseHost
 	return p.setGlobals(p.baseGlobals)
 }
@@ -273,13 +275,13 @@ func (p *Process) renewInstance(ctx context.Context) error {
 	if err := p.instance.Close(); err != nil {
 		return err
 	}
-	limit := uint64(len(p.base.reserved))
+	limit := p.base.space.Max()
 	instance, err := p.module.code.Instantiate(ctx, p.host.imports(), limit)
 	if err != nil {
 		return fmt.Errorf("instantiate module: %w", err)
 	}
 	p.instance, p.host.instance = instance, instance
-	return p.growTo(uint64(p.base.size))
+	return p.growTo(uint64(len(p.base.bytes)))
 }
 
 func (p *Process) growTo(size uint64) error {
@@ -338,9 +340,10 @@ func (p *Process) Fork(ctx context.Context) (vm.Process, error) {
 	return fork, nil
 }
 
-// ResidentBytes estimates the memory in use by the image and the instance,
-// which hold about the same pages.
-func (p *Process) ResidentBytes() uint64 { return 2 * residentBytes(p.base.reserved[:p.base.size]) }
+// ResidentBytes counts the memory in use by the image and the instance.
+func (p *Process) ResidentBytes() uint64 {
+	return resident(p.instance.Memory()) + resident(p.base.bytes)
+}
 
 // Close frees the instance and the image.
 func (p *Process) Close() error {
