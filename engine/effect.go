@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// EffectKind says what an effect asks a messenger to do.
+type EffectKind string
+
+// The kinds of effect, in the order in which one result's effects stand.
+const (
+	EffectMessage EffectKind = "message"
+	EffectSpawn   EffectKind = "spawn"
+	EffectAssign  EffectKind = "assign"
+)
+
+// EffectKey names an effect for ever: the result it stands in and its place
+// there. The zero key is before every effect.
+type EffectKey struct {
+	Process ao.ID
+	Nonce   uint64
+	Index   uint32
+}
+
+// Effect is one thing that a result asks a messenger to do.
+type Effect struct {
+	Process ao.ID
+	Nonce   uint64
+	Index   uint32 // messages first, then spawns, then assignments
+	Kind    EffectKind
+	// Body is the guest's own JSON. An assignment to several processes is one
+	// effect for each, with that process alone in Processes.
+	Body json.RawMessage
+	// Root is the value for the Pushed-For tag of what is sent; zero: none.
+	Root ao.ID
+
+	// What delivery has come to; a messenger changes these through Update.
+	Attempts  int
+	NextMS    int64  // not before this time
+	Error     string // why the last attempt did not succeed
+	Dead      bool   // given up; only Redrive brings it back
+	Delivered []ao.ID
+}
+
+// Key gives the effect's name.
+func (e Effect) Key() EffectKey { return EffectKey{e.Process, e.Nonce, e.Index} }
+
+// effectsOf lists what a result asks for, in delivery order. It depends on the
+// result alone, so that an effect's index means the same after every restart.
+func effectsOf(result ao.Result) (effects []Effect) {
+	add := func(kind EffectKind, body json.RawMessage) {
+		effects = append(effects, Effect{Index: uint32(len(effects)), Kind: kind, Body: body})
+	}
+	for _, body := range result.Messages {
+		add(EffectMessage, body)
+	}
+	for _, body := range result.Spawns {
+		add(EffectSpawn, body)
+	}
+	for _, body := range result.Assignments {
+		for _, one := range splitAssignment(body) {
+			add(EffectAssign, one)
+		}
+	}
+	return effects
+}
+
+// splitAssignment gives one body for each process of an assignment. A body
+// that names no processes stays whole, so that a messenger can say what is
+// wrong with it.
+func splitAssignment(body json.RawMessage) []json.RawMessage {
+	var fields map[string]json.RawMessage
+	var processes []json.RawMessage
+	if json.Unmarshal(body, &fields) != nil || json.Unmarshal(fields["Processes"], &processes) != nil || len(processes) == 0 {
+		return []json.RawMessage{body}
+	}
+	bodies := make([]json.RawMessage, 0, len(processes))
+	for _, process := range processes {
+		fields["Processes"] = bytes.Join([][]byte{[]byte("["), process, []byte("]")}, nil)
+		// The fields came out of valid JSON, so they go back in.
+		one, err := json.Marshal(fields)
+		if err != nil {
+			return []json.RawMessage{body}
+		}
+		bodies = append(bodies, one)
+	}
+	return bodies
+}

@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	aolog "github.com/wallaby-ao/wallaby/log"
+)
+
+const (
+	// sliceTime is how long one process keeps a worker while others wait.
+	sliceTime = 100 * time.Millisecond
+	// commitTime bounds how long a finished evaluation waits for its batch.
+	commitTime = 20 * time.Millisecond
+	// chunkEntries and chunkBytes bound what is read from the log at once.
+	chunkEntries = 128
+	chunkBytes   = 4 << 20
+)
+
+// work owns one process after the other until the engine closes.
+func (e *Engine) work() {
+	for {
+		p := e.table.take()
+		if p == nil {
+			return
+		}
+		more := e.run(p)
+		e.table.giveBack(p, e.resident(p), more)
+		e.evict()
+	}
+}
+
+// run evaluates a process for a slice of time and reports whether there is
+// more to do.
+func (e *Engine) run(p *process) (more bool) {
+	err := e.load(p)
+	if err == nil {
+		more, err = e.slice(p)
+	}
+	if p.live != nil && p.live.broken {
+		e.discard(p)
+	}
+	if err == nil {
+		return more
+	}
+	if e.running.Err() == nil {
+		e.block(p, err)
+	}
+	return false
+}
+
+// load reads where a process stands in the store.
+func (e *Engine) load(p *process) error {
+	if p.known {
+		return nil
+	}
+	next, err := e.store.next(p.id)
+	if err != nil {
+		return fmt.Errorf("read progress of process %s: %w", p.id, err)
+	}
+	behind, err := e.store.has(idKey(keyLag, p.id))
+	if err != nil {
+		return fmt.Errorf("read progress of process %s: %w", p.id, err)
+	}
+	if _, head, _ := e.table.goal(p); behind && next > head {
+		behind = false
+		if err := e.store.catchUp(p.id); err != nil {
+			return fmt.Errorf("unmark process %s: %w", p.id, err)
+		}
+	}
+	e.table.mark(p, behind)
+	e.table.advance(p, next)
+	return nil
+}
+
+// slice evaluates until the head, or until others should have a turn.
+func (e *Engine) slice(p *process) (more bool, err error) {
+	start := e.options.Now()
+	for e.running.Err() == nil {
+		next, head, _ := e.table.goal(p)
+		if next > head && !e.table.wantsFork(p) {
+			return false, nil
+		}
+		if p.live == nil {
+			if p.live, err = e.open(p, next); err != nil {
+				return false, err
+			}
+		}
+		if p.live.at <= head {
+			if err := e.chunk(p, next, head); err != nil {
+				return false, err
+			}
+		}
+		if p.live.broken {
+			e.discard(p)
+			continue
+		}
+		if p.live.replayCost >= time.Duration(e.options.SnapshotAfterMS)*time.Millisecond {
+			e.snapshot(p)
+		}
+		e.serveForks(p)
+		if e.options.Now().Sub(start) > sliceTime {
+			return true, nil
+		}
+	}
+	return false, e.running.Err()
+}
+
+// chunk reads a stretch of the log and evaluates it. Evaluations are stored in
+// batches: a transaction for each would cost more than the evaluation.
+func (e *Engine) chunk(p *process, next, head uint64) error {
+	entries, err := e.read(p.id, p.live.at, head)
+	if err != nil {
+		return err
+	}
+	b := batch{process: p.id, next: next}
+	begun := e.options.Now()
+	for _, entry := range entries {
+		if e.running.Err() != nil || p.live.broken {
+			break
+		}
+		if err = e.evaluate(p.live, &b, entry); err != nil {
+			break
+		}
+		if b.full() || e.options.Now().Sub(begun) > commitTime {
+			if err = e.commit(p, &b, head); err != nil {
+				return err
+			}
+			begun = e.options.Now()
+		}
+	}
+	return errors.Join(err, e.commit(p, &b, head))
+}
+
+var errChunkFull = errors.New("chunk is full")
+
+// read gives entries from a nonce on, at least one.
+func (e *Engine) read(process ao.ID, from, head uint64) (entries []aolog.Entry, err error) {
+	size := 0
+	err = e.options.Log.Range(e.running, process, from, min(head, from+chunkEntries-1), func(entry aolog.Entry) error {
+		entries = append(entries, entry)
+		if size += len(entry.ItemBytes) + len(entry.AssignmentBytes); size > chunkBytes {
+			return errChunkFull
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errChunkFull) {
+		return nil, fmt.Errorf("read process %s from nonce %d: %w", process, from, err)
+	}
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("%w: process %s has a head at nonce %d but no entry at %d", aolog.ErrCorrupt, process, head, from)
+	}
+	return entries, nil
+}
+
+// evaluate applies one entry to the state. What is stored already is not
+// stored again: its messages are run only for the state they lead to.
+func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
+	if err := l.follows(entry); err != nil {
+		return err
+	}
+	if entry.Nonce < b.next {
+		return e.reevaluate(l, entry)
+	}
+	r := record{
+		message:     messageID(entry),
+		assignment:  entry.ID,
+		timestampMS: entry.TimestampMS,
+		blockHeight: entry.BlockHeight,
+	}
+	duplicate, err := e.isDuplicate(b, entry, r.message)
+	if err != nil {
+		return err
+	}
+	if duplicate {
+		r.flags = flagSkipped | flagKept
+		r.result = emptyResult().JSON()
+		b.add(r, 0, ao.ID{})
+		l.step(entry)
+		return nil
+	}
+	result, err := e.apply(l, entry)
+	if err != nil {
+		return err
+	}
+	if result.keep {
+		r.flags |= flagKept
+	}
+	if result.result.Error != nil {
+		r.flags |= flagError
+	}
+	r.result = result.result.JSON()
+	b.add(r, len(effectsOf(result.result)), rootOf(entry, r.message))
+	l.step(entry)
+	return nil
+}
+
+// isDuplicate reports whether a message has an earlier place in its process.
+// No log gives one twice, but histories made elsewhere may.
+func (e *Engine) isDuplicate(b *batch, entry aolog.Entry, message ao.ID) (bool, error) {
+	if _, ok := b.places[message]; ok {
+		return true, nil
+	}
+	first, found, err := e.store.firstPlace(entry.Process, message)
+	if err != nil {
+		return false, fmt.Errorf("look up message %s of process %s: %w", message, entry.Process, err)
+	}
+	return found && first < entry.Nonce, nil
+}
+
+// reevaluate brings the state past a nonce whose evaluation is stored.
+func (e *Engine) reevaluate(l *live, entry aolog.Entry) error {
+	stored, err := e.store.record(entry.Process, entry.Nonce)
+	if err != nil {
+		return fmt.Errorf("read evaluation of process %s at nonce %d: %w", entry.Process, entry.Nonce, err)
+	}
+	if stored.flags&flagKept == 0 {
+		result, err := e.apply(l, entry)
+		if err != nil {
+			return err
+		}
+		if result.keep || !bytes.Equal(result.result.JSON(), stored.result) {
+			e.counters.divergences.Add(1)
+			e.options.Logger.Error().Str("pkg", "engine").Stringer("process", entry.Process).Uint64("nonce", entry.Nonce).
+				Msg("evaluating a message again gave another result; the stored one stands")
+		}
+	}
+	l.step(entry)
+	return nil
+}
+
+// apply runs an entry's message and accounts for the time.
+func (e *Engine) apply(l *live, entry aolog.Entry) (outcome, error) {
+	message, err := e.message(nil, entry)
+	if err != nil {
+		return outcome{}, err
+	}
+	start := e.options.Now()
+	result, err := l.apply(e.working, message)
+	l.replayCost += e.options.Now().Sub(start)
+	if err != nil {
+		return outcome{}, fmt.Errorf("evaluate process %s at nonce %d: %w", entry.Process, entry.Nonce, err)
+	}
+	e.counters.evaluations.Add(1)
+	return result, nil
+}
+
+// messageID is the assigned message; the process itself at nonce 0.
+func messageID(entry aolog.Entry) ao.ID {
+	if entry.Message.IsZero() {
+		return entry.Process
+	}
+	return entry.Message
+}
+
+// rootOf says which user message an entry's effects descend from: for a pushed
+// item what its Pushed-For tag says, else the message itself.
+func rootOf(entry aolog.Entry, message ao.ID) ao.ID {
+	if !entry.IsBare() {
+		// An entry that was just evaluated parses.
+		item, err := entry.Item()
+		if err != nil {
+			return ao.ID{}
+		}
+		if entry.Nonce == 0 || item.Tags.Has(ao.TagFromProcess) {
+			root, err := ao.ParseID(item.Tags.Get(ao.TagPushedFor))
+			if err != nil {
+				return ao.ID{}
+			}
+			return root
+		}
+	}
+	return message
+}
+
+// block leaves a process where it is because its next message cannot be
+// evaluated now. The mark makes sure that it is tried again after a restart.
+func (e *Engine) block(p *process, err error) {
+	logger := e.options.Logger.With().Str("pkg", "engine").Stringer("process", p.id).Logger()
+	if _, _, behind := e.table.goal(p); behind {
+		logger.Debug().Err(err).Msg("process still cannot be evaluated")
+	} else {
+		logger.Warn().Err(err).Msg("process cannot be evaluated for now")
+		if err := e.store.fallBehind(p.id); err != nil {
+			logger.Error().Err(err).Msg("mark process as behind")
+		}
+		e.table.mark(p, true)
+	}
+	if errors.Is(err, aolog.ErrCorrupt) {
+		e.fatal(err)
+	}
+	e.table.refuse(p, visible(err))
+}
+
+// visible gives an error that says to a client as much as it may know.
+func visible(err error) error {
+	if shown, ok := errors.AsType[*ao.Error](err); ok {
+		return shown
+	}
+	if errors.Is(err, context.Canceled) {
+		return errClosing()
+	}
+	return &ao.Error{Code: ao.CodeInternal, Message: "the message cannot be evaluated: " + err.Error(), Cause: err}
+}

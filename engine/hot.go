@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"time"
+)
+
+// resident gives the memory that a process's instance holds.
+func (e *Engine) resident(p *process) uint64 {
+	if p.live == nil {
+		return 0
+	}
+	return p.live.machine.ResidentBytes()
+}
+
+// evict puts idle processes away until the rest is within the memory budget.
+func (e *Engine) evict() {
+	for {
+		p := e.table.coldest(e.options.HotBytesMax)
+		if p == nil {
+			return
+		}
+		e.putAway(p)
+		e.counters.evictions.Add(1)
+		e.table.giveBack(p, 0, false)
+	}
+}
+
+// putAway closes an instance, and first keeps its state if getting there again
+// would cost more than a snapshot does.
+func (e *Engine) putAway(p *process) {
+	if p.live == nil {
+		return
+	}
+	if !p.live.broken && p.live.replayCost >= time.Duration(e.options.SnapshotWorthMS)*time.Millisecond {
+		e.snapshot(p)
+	}
+	e.discard(p)
+}
+
+// discard closes an instance without keeping its state.
+func (e *Engine) discard(p *process) {
+	if err := p.live.machine.Close(); err != nil {
+		e.options.Logger.Warn().Str("pkg", "engine").Stringer("process", p.id).Err(err).Msg("close instance")
+	}
+	p.live = nil
+}
+
+// snapshot keeps the state of a process. A failure costs a longer replay
+// later, nothing else, so evaluation goes on.
+func (e *Engine) snapshot(p *process) {
+	if p.live.at == 0 {
+		return
+	}
+	root, err := e.snapshots.save(p.id, p.live.at-1, p.live.machine)
+	p.live.replayCost = 0
+	if err != nil {
+		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", p.id).Err(err).Msg("keep a snapshot")
+		return
+	}
+	e.counters.snapshots.Add(1)
+	e.options.Logger.Debug().Str("pkg", "engine").Stringer("process", p.id).Uint64("nonce", p.live.at-1).
+		Stringer("root", root).Msg("kept a snapshot")
+}

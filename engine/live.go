@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/vm"
+)
+
+// live is a process's instance and where it stands. Its owner alone uses it.
+type live struct {
+	*definition
+	machine vm.Process
+	at      uint64        // the next nonce to apply
+	last    ao.Assignment // of the nonce before at
+	// broken says that the instance cannot go on and must be made anew.
+	broken bool
+	// replayCost is the time that going from the newest snapshot to here took.
+	replayCost time.Duration
+}
+
+// open makes an instance of a process in the newest state that has a snapshot,
+// at most as far as the evaluations reach.
+func (e *Engine) open(p *process, next uint64) (*live, error) {
+	definition, err := e.define(e.running, p.id)
+	if err != nil {
+		return nil, err
+	}
+	config := vm.Config{
+		Process:          p.id,
+		MemoryLimitBytes: definition.limits.memoryBytes,
+		OutputLimitBytes: e.options.OutputMaxBytes,
+		TimeoutMS:        e.options.EvaluationTimeoutMS,
+		Host:             e.options.Host,
+	}
+	machine, at, err := e.restore(p.id, definition.module.code, config, next)
+	if err != nil {
+		return nil, fmt.Errorf("restore process %s: %w", p.id, err)
+	}
+	if machine == nil {
+		if machine, err = definition.module.code.New(e.working, config, nil); err != nil {
+			return nil, fmt.Errorf("start process %s: %w", p.id, err)
+		}
+	}
+	l := &live{definition: definition, machine: machine, at: at}
+	if at > 0 {
+		before, err := e.options.Log.Read(e.running, p.id, at-1)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read process %s at nonce %d: %w", p.id, at-1, err), machine.Close())
+		}
+		l.last = before.Assignment
+	}
+	return l, nil
+}
+
+// handle runs one message. A panic of a driver is an error: a guest that finds
+// a driver's fault must not take the node down with it.
+func (l *live) handle(ctx context.Context, message []byte) (output vm.Output, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.broken = true
+			err = fmt.Errorf("virtual machine panicked: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	return l.machine.Handle(ctx, vm.Call{Message: message, Env: l.env, GasLimit: max(1, l.limits.gas)})
+}
+
+// apply runs one message and says what came of it. An error means that the
+// message has no result yet: the instance is then broken, or untouched.
+func (l *live) apply(ctx context.Context, message []byte) (outcome, error) {
+	output, err := l.handle(ctx, message)
+	if err == nil {
+		var result outcome
+		if result, err = decodeResponse(output.Response, output.GasUsed); err != nil {
+			err = notJSON(err)
+		} else if !result.keep {
+			return result, nil
+		} else {
+			l.rollback(ctx)
+			return result, nil
+		}
+	}
+	failed, ok := decodeFailure(err)
+	if !ok {
+		l.broken = true
+		return outcome{}, err
+	}
+	l.rollback(ctx)
+	return failed, nil
+}
+
+// rollback undoes the last message; an instance that cannot is made anew.
+func (l *live) rollback(ctx context.Context) {
+	if l.broken {
+		return
+	}
+	defer func() {
+		if recover() != nil {
+			l.broken = true
+		}
+	}()
+	if err := l.machine.Rollback(ctx); err != nil {
+		l.broken = true
+	}
+}
+
+// follows checks that an entry is the next link of the process's hash chain.
+func (l *live) follows(entry aolog.Entry) error {
+	want := ao.FirstHashChain(entry.Process)
+	if l.at > 0 {
+		want = ao.NextHashChain(l.last.ID, l.last.HashChain)
+	}
+	if entry.Nonce != l.at || entry.HashChain != want {
+		return fmt.Errorf("%w: process %s at nonce %d: entry has nonce %d and hash chain %s, the chain before it gives %s",
+			aolog.ErrCorrupt, entry.Process, l.at, entry.Nonce, entry.HashChain, want)
+	}
+	return nil
+}
+
+// step moves past an entry.
+func (l *live) step(entry aolog.Entry) {
+	l.at++
+	l.last = entry.Assignment
+}
+
+// message builds what the guest gets for an entry.
+func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
+	if !entry.IsBare() {
+		item, err := entry.Item()
+		if err != nil {
+			return nil, fmt.Errorf("%w: item at nonce %d of process %s: %w", aolog.ErrCorrupt, entry.Nonce, entry.Process, err)
+		}
+		return appendItemMessage(b, entry, item), nil
+	}
+	if e.options.Items == nil {
+		return nil, ao.Errorf(ao.CodeUnprocessable, "message %s was assigned without its content, which this node cannot look up", entry.Message)
+	}
+	tx, err := e.options.Items.Item(e.running, entry.Message)
+	if err != nil {
+		return nil, fmt.Errorf("look up %s, assigned to process %s at nonce %d: %w", entry.Message, entry.Process, entry.Nonce, err)
+	}
+	return appendBareMessage(b, entry, tx), nil
+}

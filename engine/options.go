@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/rs/zerolog"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/vm"
+)
+
+// Options says what an engine works on and within which limits. A zero limit
+// means its default.
+type Options struct {
+	Log aolog.Log
+	// DB keeps derived state under keys that begin with "e". It may lose its
+	// newest writes in a power failure: they are evaluated again.
+	DB *badger.DB
+	// Drivers run modules; the first that accepts a module's format is taken,
+	// unless the process's VM tag names another.
+	Drivers []vm.Driver
+	Modules ModuleSource
+	// Items gives the content of bare assignments.
+	Items ItemSource
+	// Host gives guests data from outside; nil: none.
+	Host vm.Host
+
+	// MemoryMaxBytes is the largest Memory-Limit that is accepted (1 GiB).
+	MemoryMaxBytes uint64
+	// ComputeMax is the largest Compute-Limit that is accepted (9e12).
+	ComputeMax uint64
+	// OutputMaxBytes bounds the response to one message (16 MiB).
+	OutputMaxBytes int
+	// EvaluationTimeoutMS is the wall clock for one message (60,000), the last
+	// resort behind the compute limit.
+	EvaluationTimeoutMS int64
+	// CloseGraceMS is how long Close waits for messages in hand (10,000).
+	CloseGraceMS int64
+
+	// HotBytesMax is the memory budget of instances between messages (256 MiB).
+	HotBytesMax uint64
+	// Workers is how many processes are evaluated in parallel (one per core).
+	Workers int
+	// DryRunWorkers is how many dry runs run in parallel (half the cores).
+	DryRunWorkers int
+	// DryRunQueueMax is how many more may wait (256).
+	DryRunQueueMax int
+	// QueueMax is how many processes may wait for a worker before following the
+	// log pauses (4,096).
+	QueueMax int
+
+	// SnapshotAfterMS of evaluation a process is snapshotted (2,000), so that a
+	// cold start replays a bounded tail.
+	SnapshotAfterMS int64
+	// SnapshotWorthMS of evaluation make a snapshot worth its cost when a
+	// process is put away (50).
+	SnapshotWorthMS int64
+	// RetryMS is how often processes that could not be evaluated, for example
+	// because their module is not published yet, are tried again (5,000).
+	RetryMS int64
+
+	// Fatal is told once about a fault that makes the node unfit to go on, such
+	// as a broken hash chain. Nil: it is only logged.
+	Fatal func(error)
+	// Now measures durations and is never seen by a guest (time.Now).
+	Now    func() time.Time
+	Logger zerolog.Logger
+}
+
+// ModuleSource finds published modules.
+type ModuleSource interface {
+	// Module gives a module, or an *ao.Error with CodeNotFound.
+	Module(ctx context.Context, id ao.ID) (Module, error)
+}
+
+// Module is a published module.
+type Module struct {
+	ID    ao.ID
+	Owner string // address
+	Tags  dataitem.Tags
+	Bytes []byte
+}
+
+// ItemSource finds items and transactions that a bare assignment names.
+type ItemSource interface {
+	// Item gives an item, or an *ao.Error with CodeNotFound.
+	Item(ctx context.Context, id ao.ID) (TxMeta, error)
+}
+
+// TxMeta is what a guest may know of an item or transaction that was assigned
+// without its bytes.
+type TxMeta struct {
+	ID        ao.ID
+	Signature []byte
+	Owner     string // address
+	OwnerKey  []byte
+	Target    string // address or id; empty: none
+	Anchor    string
+	HasAnchor bool
+	Tags      dataitem.Tags
+	Data      []byte
+}
+
+func (o Options) withDefaults() (Options, error) {
+	switch {
+	case o.Log == nil:
+		return o, errors.New("engine options: Log is missing")
+	case o.DB == nil:
+		return o, errors.New("engine options: DB is missing")
+	case len(o.Drivers) == 0:
+		return o, errors.New("engine options: there is no driver")
+	case o.Modules == nil:
+		return o, errors.New("engine options: Modules is missing")
+	}
+	cores := runtime.GOMAXPROCS(0)
+	setDefault(&o.MemoryMaxBytes, 1<<30)
+	setDefault(&o.ComputeMax, 9_000_000_000_000)
+	setDefault(&o.OutputMaxBytes, 16<<20)
+	setDefault(&o.EvaluationTimeoutMS, 60_000)
+	setDefault(&o.CloseGraceMS, 10_000)
+	setDefault(&o.HotBytesMax, 256<<20)
+	setDefault(&o.Workers, cores)
+	setDefault(&o.DryRunWorkers, max(1, cores/2))
+	setDefault(&o.DryRunQueueMax, 256)
+	setDefault(&o.QueueMax, 4096)
+	setDefault(&o.SnapshotAfterMS, 2000)
+	setDefault(&o.SnapshotWorthMS, 50)
+	setDefault(&o.RetryMS, 5000)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o, nil
+}
+
+func setDefault[T int | int64 | uint64](value *T, standard T) {
+	if *value == 0 {
+		*value = standard
+	}
+}

@@ -1,0 +1,249 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// Outbox holds the effects of results until they are delivered. It is safe for
+// concurrent use.
+//
+// The store has one record for each result with effects: which of them are
+// done, and what is known of those that were tried. Bodies stay in the stored
+// result. The record moves from pending to dead to trace as its effects do.
+type Outbox struct {
+	store   *store
+	changed chan struct{}
+
+	mu      sync.Mutex // serializes changes of records
+	pending int
+}
+
+// openOutbox counts what is pending and sees to it that a messenger looks.
+func openOutbox(s *store) (*Outbox, error) {
+	o := &Outbox{store: s, changed: make(chan struct{}, 1)}
+	err := o.scan(context.Background(), keyOutbox, EffectKey{}, func(key EffectKey, record outboxRecord) (bool, error) {
+		o.pending += record.pending()
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count pending effects: %w", err)
+	}
+	o.notify()
+	return o, nil
+}
+
+// Changed receives when there may be new effects. It holds at most one signal,
+// so a receiver lists what is pending until nothing is left.
+func (o *Outbox) Changed() <-chan struct{} { return o.changed }
+
+// Count gives how many effects are pending.
+func (o *Outbox) Count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.pending
+}
+
+// Pending lists effects that are neither done nor dead, in order of process,
+// nonce and index, after the given key. One process's effects stand in
+// delivery order.
+func (o *Outbox) Pending(ctx context.Context, after EffectKey, limit int) ([]Effect, error) {
+	return o.list(ctx, keyOutbox, after, limit, false)
+}
+
+// Dead lists effects that were given up, from the beginning.
+func (o *Outbox) Dead(ctx context.Context, limit int) ([]Effect, error) {
+	effects, err := o.list(ctx, keyOutbox, EffectKey{}, limit, true)
+	if err != nil || len(effects) == limit {
+		return effects, err
+	}
+	more, err := o.list(ctx, keyDead, EffectKey{}, limit-len(effects), true)
+	return append(effects, more...), err
+}
+
+func (o *Outbox) list(ctx context.Context, prefix string, after EffectKey, limit int, dead bool) (effects []Effect, err error) {
+	err = o.scan(ctx, prefix, after, func(key EffectKey, record outboxRecord) (bool, error) {
+		all, err := o.effects(key, record)
+		if err != nil {
+			return false, err
+		}
+		for _, effect := range all {
+			if len(effects) == limit {
+				return false, nil
+			}
+			passed := effect.Process == after.Process && effect.Nonce == after.Nonce && effect.Index <= after.Index
+			if !passed && !record.isDone(effect.Index) && effect.Dead == dead {
+				effects = append(effects, effect)
+			}
+		}
+		return len(effects) < limit, nil
+	})
+	return effects, err
+}
+
+// Effects lists all effects of one result with what has become of them, done
+// ones too, for a trace.
+func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, done []bool, err error) {
+	key := EffectKey{Process: process, Nonce: nonce}
+	_, record, err := o.load(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if effects, err = o.effects(key, record); err != nil {
+		return nil, nil, err
+	}
+	for _, effect := range effects {
+		done = append(done, record.isDone(effect.Index))
+	}
+	return effects, done, nil
+}
+
+// Update stores an effect's attempts, next time, error, delivered ids and
+// whether it is dead. A complete effect stays complete.
+func (o *Outbox) Update(effect Effect) error {
+	return o.change(effect.Key(), func(record *outboxRecord) { record.touch(effect) })
+}
+
+// Complete takes an effect out of what is pending and keeps what it delivered
+// as a trace.
+func (o *Outbox) Complete(effect Effect) error {
+	return o.change(effect.Key(), func(record *outboxRecord) {
+		effect.Dead = false
+		record.touch(effect)
+		record.setDone(effect.Index)
+	})
+}
+
+// Redrive makes a dead effect pending again, as if it had never been tried.
+func (o *Outbox) Redrive(key EffectKey) error {
+	err := o.change(key, func(record *outboxRecord) {
+		touched := record.touched(key.Index)
+		record.touch(Effect{Index: key.Index, Delivered: touched.Delivered})
+	})
+	if err == nil {
+		o.notify()
+	}
+	return err
+}
+
+// change applies fn to a record and puts it where it then belongs.
+func (o *Outbox) change(key EffectKey, fn func(*outboxRecord)) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	from, record, err := o.load(key)
+	if errors.Is(err, badger.ErrKeyNotFound) || err == nil && key.Index >= record.Count {
+		return ao.Errorf(ao.CodeNotFound, "there is no effect %s/%d/%d", key.Process, key.Nonce, key.Index)
+	}
+	if err != nil {
+		return err
+	}
+	before := record.pending()
+	fn(&record)
+	to := record.prefix()
+	err = o.store.db.Update(func(txn *badger.Txn) error {
+		if from != to {
+			if err := txn.Delete(nonceKey(from, key.Process, key.Nonce)); err != nil {
+				return err
+			}
+		}
+		return txn.Set(nonceKey(to, key.Process, key.Nonce), record.encode())
+	})
+	if err != nil {
+		return fmt.Errorf("store effect %s/%d/%d: %w", key.Process, key.Nonce, key.Index, err)
+	}
+	o.pending += record.pending() - before
+	return nil
+}
+
+// load gives a result's record and under which prefix it stands.
+func (o *Outbox) load(key EffectKey) (prefix string, record outboxRecord, err error) {
+	for _, prefix = range []string{keyOutbox, keyDead, keyTrace} {
+		var value []byte
+		value, err = o.store.get(nonceKey(prefix, key.Process, key.Nonce))
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			continue
+		}
+		if err == nil {
+			record, err = decodeOutboxRecord(value)
+		}
+		return prefix, record, err
+	}
+	return "", outboxRecord{}, err
+}
+
+// effects joins a record with the bodies in the stored result.
+func (o *Outbox) effects(key EffectKey, record outboxRecord) ([]Effect, error) {
+	stored, err := o.store.record(key.Process, key.Nonce)
+	if err != nil {
+		return nil, fmt.Errorf("result %s/%d with pending effects: %w", key.Process, key.Nonce, err)
+	}
+	evaluation, err := stored.evaluation(key.Process, key.Nonce)
+	if err != nil {
+		return nil, err
+	}
+	effects := effectsOf(evaluation.Result)
+	for i := range effects {
+		effect := &effects[i]
+		effect.Process, effect.Nonce, effect.Root = key.Process, key.Nonce, record.Root
+		touched := record.touched(effect.Index)
+		effect.Attempts, effect.NextMS, effect.Error = touched.Attempts, touched.NextMS, touched.Error
+		effect.Dead, effect.Delivered = touched.Dead, slices.Clone(touched.Delivered)
+	}
+	return effects, nil
+}
+
+// scan calls fn for records from the result of the key on, until it gives
+// false.
+func (o *Outbox) scan(ctx context.Context, prefix string, from EffectKey, fn func(EffectKey, outboxRecord) (bool, error)) error {
+	return o.store.db.View(func(txn *badger.Txn) error {
+		iterator := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+		defer iterator.Close()
+		for iterator.Seek(nonceKey(prefix, from.Process, from.Nonce)); iterator.Valid(); iterator.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var key EffectKey
+			key.Process, key.Nonce = splitNonceKey(iterator.Item().Key())
+			value, err := iterator.Item().ValueCopy(nil)
+			if err != nil {
+				return err
+			}
+			record, err := decodeOutboxRecord(value)
+			if err != nil {
+				return err
+			}
+			if again, err := fn(key, record); err != nil || !again {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// added accounts for effects that a committed transaction wrote.
+func (o *Outbox) added(count int) {
+	if count == 0 {
+		return
+	}
+	o.mu.Lock()
+	o.pending += count
+	o.mu.Unlock()
+	o.notify()
+}
+
+func (o *Outbox) notify() {
+	select {
+	case o.changed <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,62 @@
+package engine
+
+import "sync/atomic"
+
+// counters count since Open.
+type counters struct {
+	evaluations atomic.Uint64
+	stored      atomic.Uint64
+	divergences atomic.Uint64
+	evictions   atomic.Uint64
+	snapshots   atomic.Uint64
+	dryRuns     atomic.Uint64
+}
+
+// Status says what an engine is doing. Totals count since Open.
+type Status struct {
+	HotProcesses     int    // processes with an instance
+	ResidentBytes    uint64 // memory of the instances
+	Queue            int    // processes that wait for a worker
+	LaggingProcesses int    // processes in memory with messages to evaluate
+	LaggingMessages  uint64 // their messages
+	OutboxPending    int    // effects to deliver
+	DryRuns          int    // dry runs in hand or waiting
+
+	EvaluationsTotal uint64 // messages run, replays included
+	StoredTotal      uint64 // evaluations stored
+	DivergencesTotal uint64 // replays that gave another result than the stored one
+	EvictionsTotal   uint64
+	SnapshotsTotal   uint64
+	DryRunsTotal     uint64
+}
+
+// Status gives the engine's present state.
+func (e *Engine) Status() Status {
+	s := e.table.status()
+	s.OutboxPending = e.outbox.Count()
+	s.DryRuns = e.dryRuns.count()
+	s.EvaluationsTotal = e.counters.evaluations.Load()
+	s.StoredTotal = e.counters.stored.Load()
+	s.DivergencesTotal = e.counters.divergences.Load()
+	s.EvictionsTotal = e.counters.evictions.Load()
+	s.SnapshotsTotal = e.counters.snapshots.Load()
+	s.DryRunsTotal = e.counters.dryRuns.Load()
+	return s
+}
+
+func (t *table) status() Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Status{ResidentBytes: t.bytes, Queue: len(t.queue)}
+	for _, p := range t.rows {
+		// bytes follows live, but may be read while the owner changes that.
+		if p.bytes > 0 {
+			s.HotProcesses++
+		}
+		if p.known && p.next <= p.head {
+			s.LaggingProcesses++
+			s.LaggingMessages += p.head + 1 - p.next
+		}
+	}
+	return s
+}

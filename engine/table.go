@@ -1,0 +1,345 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// phase says who may touch a process.
+type phase uint8
+
+const (
+	idle    phase = iota // nobody
+	queued               // nobody: it stands in the queue once
+	running              // one worker, its owner for now
+)
+
+// process is one row of the table. The table's lock guards the upper part; the
+// owner alone uses live.
+type process struct {
+	id      ao.ID
+	phase   phase
+	again   bool   // work came while it was running
+	known   bool   // next and behind were read from the store
+	next    uint64 // first nonce without an evaluation
+	head    uint64 // newest nonce to evaluate
+	behind  bool   // the store has a mark that the process is behind
+	waiters []waiter
+	forks   []*forkRequest
+	bytes   uint64 // memory of live
+	used    uint64 // when it last ran, in runs of the whole table
+
+	live *live
+}
+
+// waiter wants to know when a nonce is evaluated or cannot be.
+type waiter struct {
+	nonce uint64
+	done  chan error // buffered
+}
+
+// table holds the processes that are hot, have work, or are waited for; all
+// others cost nothing but disk.
+type table struct {
+	queueMax int
+
+	mu     sync.Mutex
+	cond   *sync.Cond // work, room in the queue, or the end
+	rows   map[ao.ID]*process
+	queue  []*process
+	runs   uint64
+	bytes  uint64
+	closed bool
+}
+
+func newTable(queueMax int) *table {
+	t := &table{queueMax: queueMax, rows: map[ao.ID]*process{}}
+	t.cond = sync.NewCond(&t.mu)
+	return t
+}
+
+// close wakes everybody; no worker gets more work.
+func (t *table) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	t.cond.Broadcast()
+}
+
+// everything gives all rows once the workers are gone.
+func (t *table) everything() (rows []*process) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.rows {
+		rows = append(rows, p)
+	}
+	return rows
+}
+
+// extend says that a process's log reaches head. It waits while the queue is
+// full, and reports false once the table is closed.
+func (t *table) extend(id ao.ID, head uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.queue) >= t.queueMax && !t.closed {
+		t.cond.Wait()
+	}
+	if t.closed {
+		return false
+	}
+	p := t.row(id)
+	p.head = max(p.head, head)
+	if !p.known || p.next <= p.head {
+		t.enqueue(p)
+	}
+	return true
+}
+
+// await returns when a nonce is evaluated, or with the reason why it cannot be.
+func (t *table) await(ctx context.Context, id ao.ID, head, nonce uint64) error {
+	w := waiter{nonce: nonce, done: make(chan error, 1)}
+	if !t.request(id, head, func(p *process) bool {
+		if p.known && nonce < p.next {
+			return false
+		}
+		p.waiters = append(p.waiters, w)
+		return true
+	}) {
+		return nil
+	}
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+		t.forget(id, w.done)
+		return ctx.Err()
+	}
+}
+
+// request lets fn leave a wish with a process and sees to it that a worker
+// comes by. A wish is bounded by its caller, not by the queue: it must not wait
+// behind a replay.
+func (t *table) request(id ao.ID, head uint64, fn func(*process) bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.row(id)
+	p.head = max(p.head, head)
+	wanted := fn(p)
+	if t.closed {
+		p.fail(errClosing())
+	} else if wanted {
+		t.enqueue(p)
+	}
+	t.dropIfUnused(p)
+	return wanted
+}
+
+// forget removes a waiter that gave up.
+func (t *table) forget(id ao.ID, done chan error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.rows[id]
+	if !ok {
+		return
+	}
+	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool { return w.done == done })
+	t.dropIfUnused(p)
+}
+
+// has reports whether a process has a row.
+func (t *table) has(id ao.ID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.rows[id]
+	return ok
+}
+
+func (t *table) row(id ao.ID) *process {
+	p, ok := t.rows[id]
+	if !ok {
+		p = &process{id: id}
+		t.rows[id] = p
+	}
+	return p
+}
+
+func (t *table) enqueue(p *process) {
+	switch p.phase {
+	case idle:
+		p.phase = queued
+		t.queue = append(t.queue, p)
+		t.cond.Broadcast()
+	case running:
+		p.again = true
+	}
+}
+
+// take gives the next process to its new owner, or nil at the end.
+func (t *table) take() *process {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.queue) == 0 && !t.closed {
+		t.cond.Wait()
+	}
+	if t.closed {
+		return nil
+	}
+	p := t.queue[0]
+	t.queue[0] = nil
+	t.queue = t.queue[1:]
+	t.cond.Broadcast()
+	t.own(p)
+	return p
+}
+
+func (t *table) own(p *process) {
+	p.phase, p.again = running, false
+	t.runs++
+	p.used = t.runs
+}
+
+// giveBack ends ownership; more says that the owner knows of more work.
+func (t *table) giveBack(p *process, bytes uint64, more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bytes += bytes - p.bytes
+	p.bytes = bytes
+	p.phase = idle
+	if (more || p.again) && !t.closed {
+		t.enqueue(p)
+	}
+	t.dropIfUnused(p)
+}
+
+func (t *table) dropIfUnused(p *process) {
+	if p.phase == idle && p.live == nil && len(p.waiters) == 0 && len(p.forks) == 0 {
+		delete(t.rows, p.id)
+	}
+}
+
+// coldest makes the caller the owner of the hot process that has been idle
+// longest, if the instances together hold more than budget.
+func (t *table) coldest(budget uint64) *process {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bytes <= budget {
+		return nil
+	}
+	var oldest *process
+	for _, p := range t.rows {
+		if p.phase == idle && p.live != nil && (oldest == nil || p.used < oldest.used) {
+			oldest = p
+		}
+	}
+	if oldest != nil {
+		oldest.phase, oldest.again = running, false
+	}
+	return oldest
+}
+
+// advance says that a process has evaluations before next, and wakes those who
+// waited for them.
+func (t *table) advance(p *process, next uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.known, p.next = true, next
+	waiting := p.waiters[:0]
+	for _, w := range p.waiters {
+		if w.nonce < next {
+			w.done <- nil
+		} else {
+			waiting = append(waiting, w)
+		}
+	}
+	clear(p.waiters[len(waiting):])
+	p.waiters = waiting
+}
+
+// mark says whether the store has a mark that the process is behind.
+func (t *table) mark(p *process, behind bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.behind = behind
+}
+
+// goal gives the nonces from and up to which a process is to be evaluated, and
+// whether it is marked as behind.
+func (t *table) goal(p *process) (next, head uint64, behind bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return p.next, p.head, p.behind
+}
+
+// lagging marks all processes that are behind and gives those that were not
+// marked before: the caller puts the marks into the store.
+func (t *table) lagging() (processes []ao.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.rows {
+		if !p.behind && (!p.known || p.next <= p.head) {
+			p.behind = true
+			processes = append(processes, p.id)
+		}
+	}
+	return processes
+}
+
+// takeForks gives the wishes for a copy that a state can grant which has
+// applied every nonce before at.
+func (t *table) takeForks(p *process, at uint64) (ready []*forkRequest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	waiting := p.forks[:0]
+	for _, f := range p.forks {
+		if f.nonce < at {
+			ready = append(ready, f)
+		} else {
+			waiting = append(waiting, f)
+		}
+	}
+	clear(p.forks[len(waiting):])
+	p.forks = waiting
+	return ready
+}
+
+func (t *table) wantsFork(p *process) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(p.forks) > 0
+}
+
+// dropFork takes a wish back; it reports false when that is too late and an
+// answer comes.
+func (t *table) dropFork(id ao.ID, request *forkRequest) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.rows[id]
+	if !ok {
+		return false
+	}
+	before := len(p.forks)
+	p.forks = slices.DeleteFunc(p.forks, func(f *forkRequest) bool { return f == request })
+	return len(p.forks) < before
+}
+
+// refuse tells everybody who waits for a process why it cannot go on.
+func (t *table) refuse(p *process, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.fail(err)
+}
+
+// fail answers all wishes with an error; the table's lock is held, or nobody
+// else is left.
+func (p *process) fail(err error) {
+	for _, w := range p.waiters {
+		w.done <- err
+	}
+	for _, f := range p.forks {
+		f.done <- forkAnswer{err: err}
+	}
+	p.waiters, p.forks = nil, nil
+}
