@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -86,8 +87,11 @@ func (d *Driver) Load(ctx context.Context, source vm.Source) (vm.Module, error) 
 
 func (d *Driver) compile(ctx context.Context, source vm.Source, how behaviour, options binary.PrepareOptions, key [32]byte) (*Module, error) {
 	prepared, err := binary.Prepare(source.Bytes, options)
+	if unsupported, ok := errors.AsType[*binary.UnsupportedError](err); ok {
+		return nil, &vm.UnsupportedError{Feature: "it needs " + unsupported.Feature}
+	}
 	if err != nil {
-		return nil, err
+		return nil, &vm.UnsupportedError{Feature: err.Error()}
 	}
 	if _, ok := prepared.Info.Exports["handle"]; !ok {
 		return nil, &vm.UnsupportedError{Feature: "it does not export a function handle, so it is not an ao module"}

@@ -1,15 +1,11 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/wasm/binary"
@@ -32,22 +28,18 @@ type Process struct {
 	base        *image
 	baseGlobals []uint64
 	baseHost    hostState
-	journal     []vm.Call
-	sinceBase   time.Duration
+	journal     journal
 	refreshCost time.Duration
+	undoable    bool // there was a Handle since the last Rollback
 	failed      bool // the last Handle did not end well
 }
 
 var _ vm.Process = (*Process)(nil)
 
 const (
-	// refreshRatio is how many times longer the journal may take than renewing
-	// base.
-	refreshRatio = 25
-	// journalMax bounds the memory that the journal's messages take.
-	journalMax = 512
-
-	memoryLimitDefault = 4 << 30
+	// memoryLimitDefault is all that 32 bits address but one page: an engine may
+	// count a memory's bytes in 32 bits.
+	memoryLimitDefault = 4<<30 - vm.PageBytes
 	outputLimitDefault = 64 << 20
 )
 
@@ -78,7 +70,7 @@ func (m *Module) newProcess(ctx context.Context, config vm.Config) (*Process, er
 
 // boot runs what the loader's glue runs before the first message.
 func (p *Process) boot(ctx context.Context) error {
-	if err := p.instance.SetGlobal(binary.GasExport, math.MaxInt64); err != nil && p.module.info.Metered {
+	if err := p.instance.SetGlobal(binary.GasExport, math.MaxInt64); err != nil {
 		return err
 	}
 	if err := p.host.boot(ctx); err != nil {
@@ -89,156 +81,80 @@ func (p *Process) boot(ctx context.Context) error {
 
 // Handle runs one message; see vm.Process.
 func (p *Process) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
+	if err := ctx.Err(); err != nil {
+		return vm.Output{}, err
+	}
 	if p.failed {
 		if err := p.Rollback(ctx); err != nil {
 			return vm.Output{}, err
 		}
 	}
-	if p.sinceBase > refreshRatio*p.refreshCost || len(p.journal) >= journalMax {
+	if p.journal.due(p.refreshCost) {
 		if err := p.refreshBase(); err != nil {
 			return vm.Output{}, err
 		}
 	}
 	started := time.Now()
-	output, err := p.run(ctx, call)
-	p.journal = append(p.journal, call)
-	p.sinceBase += time.Since(started)
-	p.failed = err != nil
+	output, err := p.run(ctx, call, p.config.TimeoutMS)
+	p.journal.add(call, time.Since(started))
+	p.undoable, p.failed = true, err != nil
+	if err != nil && ctx.Err() != nil {
+		// Whoever gave up on the message wants the state that it had.
+		return vm.Output{}, errors.Join(ctx.Err(), p.Rollback(context.WithoutCancel(ctx)))
+	}
 	return output, err
 }
 
 // run gives one message to the guest and reads its answer.
-func (p *Process) run(ctx context.Context, call vm.Call) (vm.Output, error) {
+func (p *Process) run(ctx context.Context, call vm.Call, timeoutMS int64) (vm.Output, error) {
 	limit := int64(math.MaxInt64)
 	if call.GasLimit > 0 && call.GasLimit < math.MaxInt64 {
 		limit = int64(call.GasLimit)
 	}
-	if p.module.info.Metered {
-		if err := p.instance.SetGlobal(binary.GasExport, uint64(limit)); err != nil {
-			return vm.Output{}, err
-		}
+	if err := p.instance.SetGlobal(binary.GasExport, uint64(limit)); err != nil {
+		return vm.Output{}, err
 	}
 	p.host.begin(ctx)
-	stop := p.watch()
+	stop := watch(ctx, p.instance, timeoutMS)
 	text, err := p.host.handle(ctx, call.Message, call.Env)
-	timedOut := stop()
+	why := stop()
 	output := vm.Output{MemoryBytes: uint64(len(p.instance.Memory()))}
-	if left, ok := p.gasLeft(); ok && p.module.reportsGas() {
-		output.GasUsed = uint64(limit - left)
+	if left, ok := p.instance.Global(binary.GasExport); ok && p.module.reportsGas() && why == nil {
+		output.GasUsed = uint64(limit - int64(left))
 	}
-	if err != nil {
-		if timedOut {
-			return output, vm.ErrTimeout
-		}
+	switch {
+	case err != nil && why != nil:
+		return output, why
+	case err != nil:
 		return output, p.explain(err)
-	}
-	if len(text) > p.config.OutputLimitBytes {
+	case len(text) > p.config.OutputLimitBytes:
 		return output, fmt.Errorf("%w: %d bytes, at most %d are allowed", vm.ErrOutputLimit, len(text), p.config.OutputLimitBytes)
 	}
 	output.Response, err = decodeResponse(text)
 	return output, err
 }
 
-// decodeResponse takes the guest's {"ok":…,"response":…} apart.
-func decodeResponse(text []byte) ([]byte, error) {
-	// The reference reads memory as UTF-8 with replacement.
-	if !utf8.Valid(text) {
-		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
-	}
-	var answer struct {
-		OK       bool            `json:"ok"`
-		Response json.RawMessage `json:"response"`
-	}
-	if len(text) == 0 {
-		return nil, &vm.GuestError{Response: []byte(`"Unexpected end of JSON input"`)}
-	}
-	if err := json.Unmarshal(text, &answer); err != nil {
-		reason, _ := json.Marshal("the process answered with invalid JSON: " + err.Error())
-		return nil, &vm.GuestError{Response: reason}
-	}
-	if !answer.OK {
-		return nil, &vm.GuestError{Response: answer.Response}
-	}
-	return answer.Response, nil
-}
-
-func (p *Process) gasLeft() (int64, bool) {
-	if !p.module.info.Metered {
-		return 0, false
-	}
-	left, ok := p.instance.Global(binary.GasExport)
-	return int64(left), ok
-}
-
-// explain turns an engine's error into one of the contract's.
-func (p *Process) explain(err error) error {
-	if left, ok := p.gasLeft(); ok && left < 0 {
-		return vm.ErrOutOfGas
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	if p.host.memoryRefused {
-		return fmt.Errorf("%w: %w", vm.ErrMemoryLimit, err)
-	}
-	if _, ok := errors.AsType[*vm.TrapError](err); ok {
-		return err
-	}
-	return &vm.TrapError{Reason: err.Error()}
-}
-
-// watch stops a guest that runs longer than its wall clock by taking its gas
-// away, which its next loop or call notices. The store may race with the
-// guest's own subtraction and be lost, so it is repeated until the guest stops.
-// The returned function ends the watch and reports whether it had to act.
-func (p *Process) watch() (stop func() bool) {
-	if p.config.TimeoutMS <= 0 || !p.module.info.Metered {
-		return func() bool { return false }
-	}
-	const repeat = time.Millisecond
-	var (
-		wait  sync.WaitGroup
-		acted bool
-		done  = make(chan struct{})
-	)
-	wait.Add(1)
-	timer := time.AfterFunc(time.Duration(p.config.TimeoutMS)*time.Millisecond, func() {
-		defer wait.Done()
-		acted = true
-		for {
-			_ = p.instance.SetGlobal(binary.GasExport, uint64(math.MaxUint64))
-			select {
-			case <-done:
-				return
-			case <-time.After(repeat):
-			}
-		}
-	})
-	return func() bool {
-		close(done)
-		if timer.Stop() {
-			wait.Done()
-		}
-		wait.Wait()
-		return acted
-	}
-}
-
-// Rollback goes back to before the last message; see vm.Process.
+// Rollback goes back to before the last message; see vm.Process. Twice does no
+// more than once.
 func (p *Process) Rollback(ctx context.Context) error {
-	if len(p.journal) == 0 {
+	if !p.undoable {
 		return nil
 	}
-	again := p.journal[:len(p.journal)-1]
+	again := p.journal.calls[:len(p.journal.calls)-1]
 	if err := p.restoreBase(ctx); err != nil {
 		return fmt.Errorf("roll back: %w", err)
 	}
 	for i, call := range again {
-		if _, err := p.run(ctx, call); err != nil {
+		// They went well in time once; how long they take now is no matter.
+		if _, err := p.run(context.WithoutCancel(ctx), call, 0); err != nil {
 			return fmt.Errorf("roll back: message %d of %d went well before and does not now: %w", i+1, len(again), err)
 		}
 	}
-	p.failed = false
+	p.undoable, p.failed = false, false
+	if len(again) == 0 {
+		p.journal = journal{}
+		return nil
+	}
 	return p.refreshBase()
 }
 
@@ -254,7 +170,7 @@ func (p *Process) refreshBase() error {
 		return err
 	}
 	p.baseGlobals, p.baseHost = globals, p.host.state
-	p.journal, p.sinceBase, p.refreshCost = nil, 0, time.Since(started)
+	p.journal, p.refreshCost = journal{}, time.Since(started)
 	return nil
 }
 
@@ -315,6 +231,11 @@ func (p *Process) setGlobals(values []uint64) error {
 
 // Fork makes an independent process in the same state; see vm.Process.
 func (p *Process) Fork(ctx context.Context) (vm.Process, error) {
+	if p.failed {
+		if err := p.Rollback(ctx); err != nil {
+			return nil, fmt.Errorf("fork: %w", err)
+		}
+	}
 	fork, err := p.module.newProcess(ctx, p.config)
 	if err != nil {
 		return nil, fmt.Errorf("fork: %w", err)

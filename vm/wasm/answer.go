@@ -1,0 +1,53 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/wasm/binary"
+)
+
+// decodeResponse takes the guest's {"ok":…,"response":…} apart.
+func decodeResponse(text []byte) ([]byte, error) {
+	// The reference reads memory as UTF-8 with replacement.
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+	}
+	var answer struct {
+		OK       bool            `json:"ok"`
+		Response json.RawMessage `json:"response"`
+	}
+	if len(text) == 0 {
+		return nil, &vm.GuestError{Response: []byte(`"Unexpected end of JSON input"`)}
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		reason, _ := json.Marshal("the process answered with invalid JSON: " + err.Error())
+		return nil, &vm.GuestError{Response: reason}
+	}
+	if !answer.OK {
+		return nil, &vm.GuestError{Response: answer.Response}
+	}
+	return answer.Response, nil
+}
+
+// explain turns an engine's error into one of the contract's.
+func (p *Process) explain(err error) error {
+	if left, ok := p.instance.Global(binary.GasExport); ok && int64(left) < 0 {
+		return vm.ErrOutOfGas
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if p.host.memoryRefused {
+		return fmt.Errorf("%w: %w", vm.ErrMemoryLimit, err)
+	}
+	if _, ok := errors.AsType[*vm.TrapError](err); ok {
+		return err
+	}
+	return &vm.TrapError{Reason: err.Error()}
+}

@@ -1,0 +1,45 @@
+package wasm
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/vm"
+)
+
+// journal holds the messages since the base image, all of which went well but
+// perhaps the last.
+type journal struct {
+	calls []vm.Call
+	bytes int
+	spent time.Duration
+}
+
+const (
+	// journalRatio is how many times longer the journal may take than renewing
+	// the base does: the copying then is a few percent of the whole.
+	journalRatio = 25
+	// journalCallsMax and journalBytesMax bound the memory it takes.
+	journalCallsMax = 4096
+	journalBytesMax = 16 << 20
+)
+
+// due reports whether it is time to renew the base.
+func (j *journal) due(cost time.Duration) bool {
+	return j.spent > journalRatio*cost || len(j.calls) >= journalCallsMax || j.bytes >= journalBytesMax
+}
+
+// add keeps a copy of the call, since its bytes are the caller's. Messages of a
+// process come with one and the same env, which is kept once.
+func (j *journal) add(call vm.Call, spent time.Duration) {
+	call.Message = bytes.Clone(call.Message)
+	j.bytes += len(call.Message)
+	if n := len(j.calls); n > 0 && bytes.Equal(j.calls[n-1].Env, call.Env) {
+		call.Env = j.calls[n-1].Env
+	} else {
+		call.Env = bytes.Clone(call.Env)
+		j.bytes += len(call.Env)
+	}
+	j.calls = append(j.calls, call)
+	j.spent += spent
+}
