@@ -81,6 +81,16 @@ func CheckChunk(root []byte, size, offset uint64, proof, chunk []byte) (Place, e
 	return place, nil
 }
 
+// ProofHolds reports whether a proof's leaf is this chunk. It does not follow
+// the branches: CheckChunk does.
+func ProofHolds(proof, chunk []byte) bool {
+	if len(proof) < leafBytes {
+		return false
+	}
+	leaf := proof[len(proof)-leafBytes:]
+	return sha256.Sum256(chunk) == [32]byte(leaf[:sha256.Size])
+}
+
 func readNote(b []byte) (uint64, error) {
 	for _, high := range b[:noteBytes-8] {
 		if high != 0 {

@@ -98,7 +98,7 @@ func (g *Gateway) submitChunk(ctx context.Context, file dataitem.ID, start, end 
 // completed opens the bundles whose data has just become complete.
 func (g *Gateway) completed(ctx context.Context, file dataitem.ID) error {
 	var carriers []dataitem.ID
-	err := g.db.View(func(txn *badger.Txn) error {
+	err := g.view(func(txn *badger.Txn) error {
 		return scan(txn, rootPrefix(file), func(key, _ []byte) error {
 			id := dataitem.ID(key[len(key)-32:])
 			todo, err := get(txn, unbundleKey(id))
@@ -126,7 +126,7 @@ func (g *Gateway) complete(r *Record) (done bool, have uint64, err error) {
 
 // uploaded adds up the chunks of a file. Chunks of one root never overlap.
 func (g *Gateway) uploaded(file dataitem.ID, size uint64) (done bool, have uint64, err error) {
-	err = g.db.View(func(txn *badger.Txn) error {
+	err = g.view(func(txn *badger.Txn) error {
 		return scan(txn, chunkPrefix(file), func(key, value []byte) error {
 			end, _, err := decodeChunk(value)
 			have += end - lastNumber(key)
@@ -158,7 +158,7 @@ func (g *Gateway) chunkAt(offset uint64) (*weaveChunk, error) {
 		start, end uint64
 	)
 	missing := ao.Errorf(ao.CodeNotFound, "no chunk at offset %d", offset)
-	err := g.db.View(func(txn *badger.Txn) error {
+	err := g.view(func(txn *badger.Txn) error {
 		key, value, err := first(txn, []byte{keyWeave}, weaveKey(offset))
 		if err != nil {
 			return err
@@ -201,12 +201,15 @@ func (g *Gateway) chunkAt(offset uint64) (*weaveChunk, error) {
 	if _, err := f.ReadAt(found.data, int64(start)); err != nil {
 		return nil, fmt.Errorf("%w: chunk at offset %d: %w", ErrDamaged, offset, err)
 	}
+	if !arweave.ProofHolds(found.proof, found.data) {
+		return nil, fmt.Errorf("%w: chunk at offset %d does not match its proof", ErrDamaged, offset)
+	}
 	return found, nil
 }
 
 // weaveOffset is where a transaction's data ends in the weave.
 func (g *Gateway) weaveOffset(id dataitem.ID) (end uint64, ok bool, err error) {
-	err = g.db.View(func(txn *badger.Txn) error {
+	err = g.view(func(txn *badger.Txn) error {
 		value, err := get(txn, weaveOfKey(id))
 		if err == nil && len(value) == 8 {
 			end, ok = binary.BigEndian.Uint64(value), true
@@ -217,7 +220,7 @@ func (g *Gateway) weaveOffset(id dataitem.ID) (end uint64, ok bool, err error) {
 }
 
 func (g *Gateway) hasPrefix(prefix []byte) (found bool, err error) {
-	err = g.db.View(func(txn *badger.Txn) error {
+	err = g.view(func(txn *badger.Txn) error {
 		key, _, err := first(txn, prefix, prefix)
 		found = key != nil
 		return err

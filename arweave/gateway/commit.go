@@ -32,15 +32,17 @@ type job struct {
 // committer is the only writer of the database. It gathers the jobs that wait
 // into groups, so that concurrent uploads share flushes.
 type committer struct {
-	db     *badger.DB
+	db *badger.DB
+	// after runs when a group is on disk, before it is acknowledged.
+	after  func() error
 	jobs   chan *job
 	stop   chan struct{}
 	ended  chan struct{}
 	broken error // owned by run: the first failure of the disk
 }
 
-func startCommitter(db *badger.DB) *committer {
-	c := &committer{db: db, jobs: make(chan *job, jobQueueSize), stop: make(chan struct{}), ended: make(chan struct{})}
+func startCommitter(db *badger.DB, after func() error) *committer {
+	c := &committer{db: db, after: after, jobs: make(chan *job, jobQueueSize), stop: make(chan struct{}), ended: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -154,5 +156,5 @@ func (c *committer) write(group []*job) error {
 	if err := txn.Commit(); err != nil {
 		return fmt.Errorf("write to the gateway's store: %w", err)
 	}
-	return nil
+	return c.after()
 }

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -26,6 +29,10 @@ type Gateway struct {
 	commit  *committer
 	schema  *graphql.Schema
 	bodies  *bodyBudget
+	marker  *marker // nil in memory
+
+	reading sync.RWMutex // held for writing by Close
+	closed  bool
 
 	// The following are written by the committer only.
 	sequence   atomic.Uint64 // the last one given out
@@ -51,17 +58,41 @@ func Open(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.db = db
-	if err := g.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err), db.Close())
+	err = g.load()
+	if err == nil {
+		err = g.openMarker()
 	}
-	if g.schema, err = parseSchema(g); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err == nil {
+		g.schema, err = parseSchema(g)
 	}
-	g.commit = startCommitter(db)
-	if err := g.resume(context.Background()); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err), g.Close())
+	g.commit = startCommitter(db, func() error { return g.marker.set(g.sequence.Load()) })
+	if err == nil {
+		err = g.resume(context.Background())
+	}
+	if err != nil {
+		err = fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err)
+		if closing := g.Close(); closing != nil {
+			o.Logger.Error().Err(closing).Msg("gateway's store could not be closed either")
+		}
+		return nil, err
 	}
 	return g, nil
+}
+
+// openMarker checks that the database reaches what was acknowledged.
+func (g *Gateway) openMarker() error {
+	if g.options.Dir == "" {
+		return nil
+	}
+	m, acknowledged, err := openMarker(g.options.Dir)
+	if err != nil {
+		return err
+	}
+	g.marker = m
+	if have := g.sequence.Load(); have < acknowledged {
+		return fmt.Errorf("%w: %d items were acknowledged and only %d are left", ErrDamaged, acknowledged, have)
+	}
+	return nil
 }
 
 // openDatabase opens badger for a small store: every commit is flushed, little
@@ -70,6 +101,9 @@ func openDatabase(o Options) (db *badger.DB, err error) {
 	dir := ""
 	if o.Dir != "" {
 		dir = filepath.Join(o.Dir, "index")
+		if err := checkTables(dir); err != nil {
+			return nil, err
+		}
 	}
 	settings := badger.DefaultOptions(dir).
 		WithInMemory(dir == "").
@@ -96,18 +130,42 @@ func openDatabase(o Options) (db *badger.DB, err error) {
 		}
 	}()
 	if db, err = badger.Open(settings); err != nil {
-		return nil, fmt.Errorf("open the gateway's store in %s: %w", o.Dir, err)
+		return nil, openError(o.Dir, err)
 	}
 	return db, nil
+}
+
+// openError makes one line of badger's error, which may span several, and tells
+// what the system refused from what is wrong with the files.
+func openError(dir string, err error) error {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if _, refused := errors.AsType[syscall.Errno](err); refused || strings.Contains(text, "lock") {
+		return fmt.Errorf("open the gateway's store in %s: %s", dir, text)
+	}
+	return fmt.Errorf("%w: %s: %s", ErrDamaged, dir, text)
 }
 
 // Close waits for what is being written and closes the store.
 func (g *Gateway) Close() error {
 	g.commit.close()
-	if err := g.db.Close(); err != nil {
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	g.closed = true
+	if err := errors.Join(g.db.Close(), g.marker.close()); err != nil {
 		return fmt.Errorf("close the gateway's store: %w", err)
 	}
 	return nil
+}
+
+// view reads the database, which must not be closed meanwhile: it unmaps its
+// files.
+func (g *Gateway) view(fn func(txn *badger.Txn) error) error {
+	g.reading.RLock()
+	defer g.reading.RUnlock()
+	if g.closed {
+		return ErrClosed
+	}
+	return g.db.View(fn)
 }
 
 // Height is the height of the current block.

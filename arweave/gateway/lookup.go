@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/dgraph-io/badger/v4"
@@ -57,7 +58,7 @@ func (g *Gateway) Module(ctx context.Context, id ao.ID) (owner string, tags data
 // Pinned lists the ids that serve pinned files.
 func (g *Gateway) Pinned() ([]ao.ID, error) {
 	var ids []ao.ID
-	err := g.db.View(func(txn *badger.Txn) error {
+	err := g.view(func(txn *badger.Txn) error {
 		return scan(txn, []byte{keyPinned}, func(key, _ []byte) error {
 			ids = append(ids, ao.ID(key[1:]))
 			return nil
@@ -95,7 +96,7 @@ func (g *Gateway) lookup(id dataitem.ID) (*Record, error) {
 }
 
 func (g *Gateway) lookupStored(id dataitem.ID) (stored *storedRecord, err error) {
-	err = g.db.View(func(txn *badger.Txn) error {
+	err = g.view(func(txn *badger.Txn) error {
 		value, err := get(txn, recordKey(id))
 		if err != nil || value == nil {
 			return err
@@ -138,7 +139,7 @@ func (g *Gateway) openData(r *Record) (*body, error) {
 		return &body{io.NewSectionReader(file, int64(r.at.offset), int64(r.DataSize)), file}, nil
 	case inDatabase:
 		var data []byte
-		err := g.db.View(func(txn *badger.Txn) (err error) {
+		err := g.view(func(txn *badger.Txn) (err error) {
 			data, err = get(txn, dataKey(r.ID))
 			return err
 		})
@@ -158,6 +159,25 @@ func (g *Gateway) readAll(r *Record) ([]byte, error) {
 	b := make([]byte, r.DataSize)
 	if _, err = io.ReadFull(data, b); err != nil {
 		err = fmt.Errorf("%w: data of %s: %w", ErrDamaged, r.ID, err)
+	} else if r.at.kind == inFile && checksum(b) != r.at.sum {
+		err = fmt.Errorf("%w: data of %s has another checksum", ErrDamaged, r.ID)
 	}
 	return b, errors.Join(err, data.Close())
+}
+
+// check reads data through once and compares its checksum. It leaves data at
+// its start.
+func (r *Record) check(data io.ReadSeeker) error {
+	if r.at.kind != inFile {
+		return nil
+	}
+	sum := crc32.New(castagnoli)
+	if _, err := io.Copy(sum, data); err != nil {
+		return fmt.Errorf("%w: data of %s: %w", ErrDamaged, r.ID, err)
+	}
+	if sum.Sum32() != r.at.sum {
+		return fmt.Errorf("%w: data of %s has another checksum", ErrDamaged, r.ID)
+	}
+	_, err := data.Seek(0, io.SeekStart)
+	return err
 }

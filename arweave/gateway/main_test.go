@@ -12,21 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/wallaby-ao/wallaby/arweave"
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/dataitem"
 )
-
-func TestMain(m *testing.M) {
-	// The HTTP client's idle connections and glog's flusher, which badger's
-	// cache library starts for the whole process, belong to nobody's Close.
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
-		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
-		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"))
-}
 
 // clock is a wall clock that tests turn.
 type clock struct{ ms atomic.Int64 }

@@ -127,7 +127,7 @@ func (g *Gateway) prepareItem(it *dataitem.Item, bundledIn dataitem.ID, carrier 
 		},
 	}
 	if len(it.Data) > inlineBytesMax && (carrier.kind == inFile || carrier.kind == inChunks) {
-		p.stored.at = location{kind: inFile, file: carrier.file, offset: carrier.offset + offset}
+		p.stored.at = location{kind: inFile, file: carrier.file, offset: carrier.offset + offset, sum: checksum(it.Data)}
 		return p, nil
 	}
 	if err := g.placeData(p, it.ID(), it.Data); err != nil {
@@ -145,7 +145,7 @@ func (g *Gateway) placeData(p *put, file dataitem.ID, data []byte) error {
 	case len(data) <= inlineBytesMax:
 		p.stored.at, p.data = location{kind: inDatabase}, data
 	default:
-		p.stored.at = location{kind: inFile, file: file}
+		p.stored.at = location{kind: inFile, file: file, sum: checksum(data)}
 		return g.files.put(file, data)
 	}
 	return nil

@@ -68,7 +68,7 @@ func (g *Gateway) Find(ctx context.Context, q Query) (Page, error) {
 		return Page{}, err
 	}
 	var page Page
-	err := g.db.View(func(txn *badger.Txn) error {
+	err := g.view(func(txn *badger.Txn) error {
 		bounds, err := g.bounds(txn, q)
 		if err != nil || bounds.empty {
 			return err

@@ -9,6 +9,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
 func decodeInto(b []byte, s string) (int, error) { return base64.RawURLEncoding.Decode(b, []byte(s)) }
 
 // edges is the shape of most answers.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"strconv"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -62,7 +63,13 @@ type location struct {
 	kind   locationKind
 	file   dataitem.ID
 	offset uint64
+	sum    uint32 // of the data, when it is inFile
 }
+
+// checksum is what data in files is checked against; the database has its own.
+func checksum(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // storedRecord is a record as it lies in the database.
 type storedRecord struct {
@@ -78,7 +85,7 @@ type storedRecord struct {
 
 const (
 	recordVersion    = 1
-	recordFixedBytes = 2 + 8 + 8 + 8 + 32 + 8 + 1 + 32 + 8
+	recordFixedBytes = 2 + 8 + 8 + 8 + 32 + 8 + 1 + 32 + 8 + 4
 )
 
 func (r *storedRecord) encode() []byte {
@@ -92,6 +99,7 @@ func (r *storedRecord) encode() []byte {
 	b = append(b, byte(r.at.kind))
 	b = append(b, r.at.file[:]...)
 	b = binary.BigEndian.AppendUint64(b, r.at.offset)
+	b = binary.BigEndian.AppendUint32(b, r.at.sum)
 	return append(b, r.header...)
 }
 
@@ -110,6 +118,7 @@ func decodeStored(b []byte) (*storedRecord, error) {
 			kind:   locationKind(b[66]),
 			file:   dataitem.ID(b[67:99]),
 			offset: binary.BigEndian.Uint64(b[99:]),
+			sum:    binary.BigEndian.Uint32(b[107:]),
 		},
 		header: b[recordFixedBytes:],
 	}

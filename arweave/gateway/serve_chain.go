@@ -71,7 +71,7 @@ func (g *Gateway) getBalance(w http.ResponseWriter, _ *http.Request, text string
 		return ao.Errorf(ao.CodeInvalid, "%w", err)
 	}
 	var held *big.Int
-	err = g.db.View(func(txn *badger.Txn) (err error) {
+	err = g.view(func(txn *badger.Txn) (err error) {
 		held, err = balance(txn, address)
 		return err
 	})
@@ -87,7 +87,7 @@ func (g *Gateway) getLastTx(w http.ResponseWriter, _ *http.Request, text string)
 		return ao.Errorf(ao.CodeInvalid, "%w", err)
 	}
 	last := ""
-	err = g.db.View(func(txn *badger.Txn) error {
+	err = g.view(func(txn *badger.Txn) error {
 		value, err := get(txn, lastTxKey(address))
 		if len(value) == 32 {
 			last = ao.ID(value).String()
@@ -172,7 +172,7 @@ func (g *Gateway) writeBlock(ctx context.Context, w http.ResponseWriter, height 
 
 // blockContents lists the base-layer transactions of a block.
 func (g *Gateway) blockContents(ctx context.Context, height uint64, b *blockJSON) error {
-	return g.db.View(func(txn *badger.Txn) error {
+	return g.view(func(txn *badger.Txn) error {
 		from, ok, err := firstSequence(txn, height)
 		if err != nil || !ok {
 			return err

@@ -11,6 +11,10 @@ import (
 
 const idLength = dataitem.IDLength
 
+// checkBytesMax is the size up to which data from a file is read through before
+// the first byte is sent, so that damage is answered by an error.
+const checkBytesMax = 64 << 20
+
 // getData serves an id's data as a page would want it; getRaw is the same here,
 // because manifests and content encodings are left to the reader.
 func (g *Gateway) getData(w http.ResponseWriter, r *http.Request, text string) error {
@@ -27,6 +31,11 @@ func (g *Gateway) getRaw(w http.ResponseWriter, r *http.Request, text string) er
 		return err
 	}
 	defer data.Close()
+	if r.Method == http.MethodGet && r.Header.Get("Range") == "" && record.DataSize <= checkBytesMax {
+		if err := record.check(data); err != nil {
+			return err
+		}
+	}
 	describe(w.Header(), &record)
 	http.ServeContent(w, r, "", time.Time{}, data)
 	return nil

@@ -85,7 +85,7 @@ func (g *Gateway) unbundleStored(ctx context.Context, carrier dataitem.ID) error
 // their items were indexed.
 func (g *Gateway) resume(ctx context.Context) error {
 	var carriers []dataitem.ID
-	err := g.db.View(func(txn *badger.Txn) error {
+	err := g.view(func(txn *badger.Txn) error {
 		return scan(txn, []byte{keyUnbundle}, func(key, _ []byte) error {
 			carriers = append(carriers, dataitem.ID(key[1:]))
 			return nil
