@@ -1,0 +1,38 @@
+// Runs a battery of messages through the reference loader and prints how long
+// they took. Standard input is one JSON object:
+//   { wasm, format, env, first, message, count, keepMemory }
+// first boots the process, then message runs count times. With keepMemory the
+// loader works on its live buffer; without, it copies the whole memory in and
+// out for every message, which is its default.
+import fs from 'node:fs'
+import { createRequire } from 'node:module'
+
+const AoLoader = createRequire(import.meta.url)('@permaweb/ao-loader')
+const job = JSON.parse(fs.readFileSync(0, 'utf8'))
+
+const handle = await AoLoader(fs.readFileSync(job.wasm), {
+  format: job.format,
+  computeLimit: 9e15,
+  memoryLimit: '17179869184',
+  extensions: [],
+  UNSAFE_MEMORY: job.keepMemory
+})
+
+let memory = null
+const run = async (message) => {
+  const result = await handle(job.keepMemory ? null : memory, message, job.env)
+  memory = result.Memory
+  return result
+}
+
+await run(job.first)
+let last
+const started = process.hrtime.bigint()
+for (let i = 0; i < job.count; i++) {
+  const message = structuredClone(job.message)
+  message.Id = `message-${i}`
+  last = await run(message)
+}
+const seconds = Number(process.hrtime.bigint() - started) / 1e9
+const { Memory, ...result } = last
+console.log(JSON.stringify({ seconds, count: job.count, result }))

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+// drainTimeout bounds how long Ctrl-C waits for work in hand.
+const drainTimeout = 20 * time.Second
+
+func (a *app) devCommand() *cobra.Command {
+	var (
+		options   node.Options
+		modules   []string
+		logFormat string
+		logLevel  string
+	)
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a whole ao computer on this machine",
+		Long: `dev runs a gateway, bundler, scheduler, messenger and compute unit in one
+process, with everything kept in one directory. It works offline. Stop it with
+Ctrl-C; start it again and every process is where it was.
+
+--module FILE.wasm publishes a module and prints its id. --module ID=FILE.wasm
+serves a file under an id that clients have hard-coded, such as the module ids
+the aos console asks for; such a module is pinned, not verified.`,
+		Example: `  wallaby dev
+  wallaby dev --module process.wasm
+  wallaby dev --port-base 5000 --data-dir /tmp/ao
+  wallaby dev --ephemeral`,
+		Args: exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, module := range modules {
+				file, err := node.ParseModuleFile(module)
+				if err != nil {
+					return usageError{err}
+				}
+				options.Modules = append(options.Modules, file)
+			}
+			logger, err := newLogger(a.stderr, logFormat, logLevel)
+			if err != nil {
+				return usageError{err}
+			}
+			options.Logger = logger
+			return a.runNode(cmd.Context(), options)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&options.DataDir, "data-dir", ".wallaby", "keep everything in this `DIR`")
+	flags.BoolVar(&options.Ephemeral, "ephemeral", false, "keep nothing: use a temporary directory and remove it at the end")
+	flags.StringVar(&options.Host, "host", "127.0.0.1", "`ADDRESS` to listen on")
+	flags.IntVar(&options.PortBase, "port-base", 4000, "gateway `PORT`; messenger +2, scheduler +3, compute unit +4")
+	flags.StringArrayVar(&modules, "module", nil, "serve a module: `[ID=]FILE.wasm` (repeatable)")
+	flags.Uint64Var(&options.HotMemoryBytes, "hot-memory-bytes", 0, "memory for processes that are kept ready (default 512 MiB)")
+	flags.IntVar(&options.Workers, "workers", 0, "processes evaluated at once (default one per core)")
+	flags.Int64Var(&options.EvaluationTimeoutMS, "evaluation-timeout-ms", 0, "wall clock for one message, behind its gas limit (default 60000)")
+	flags.StringVar(&logFormat, "log-format", "auto", "auto, text or json")
+	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+// runNode opens a node, shows its panel and waits for a signal or a fatal
+// error.
+func (a *app) runNode(ctx context.Context, options node.Options) error {
+	limitMemory()
+	signals, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	n, err := node.Open(signals, options)
+	if err != nil {
+		return err
+	}
+	a.printPanel(n)
+	var fatal error
+	select {
+	case <-signals.Done():
+		fmt.Fprintln(a.stdout, "stopping: finishing what is in hand (press Ctrl-C again to stop at once)")
+	case fatal = <-n.Failed():
+	}
+	// A second signal must end the process in the ordinary way.
+	stop()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	closeErr := n.Close(drain)
+	if fatal != nil {
+		return fmt.Errorf("the node stopped itself: %w", fatal)
+	}
+	return closeErr
+}
+
+// limitMemory makes the collector return memory early: a node's live heap is
+// small beside the guests' memory, which the collector does not see.
+func limitMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+	if runtime.GOOS == "linux" && os.Getenv("GODEBUG") == "" {
+		debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	}
+}
+
+func (a *app) printPanel(n *node.Node) {
+	info := n.Info()
+	fmt.Fprintf(a.stdout, "\nwallaby %s · data in %s\n\n", readVersion().Version, info.DataDir)
+	fields := [][2]string{
+		{"gateway", info.URLs.Gateway},
+		{"messenger", info.URLs.MU},
+		{"scheduler", info.URLs.SU},
+		{"compute unit", info.URLs.CU},
+		{"scheduler address", info.Scheduler},
+		{"authority address", info.Authority},
+	}
+	for _, module := range info.Modules {
+		name := "module " + module.Name
+		value := module.ID
+		if module.Pinned {
+			value += "  (pinned, not verified)"
+		}
+		fields = append(fields, [2]string{name, value})
+	}
+	_ = a.printFields(fields)
+	if len(info.Modules) == 0 {
+		fmt.Fprintln(a.stdout, "\nNo module yet: stop, and start with --module FILE.wasm, or run wallaby publish FILE.wasm")
+	}
+	fmt.Fprint(a.stdout, "\n", snippet(info), "\n")
+}
+
+// snippet is what a developer pastes to use aoconnect with this node.
+func snippet(info node.Info) string {
+	module := "MODULE_ID"
+	if len(info.Modules) > 0 {
+		module = info.Modules[0].ID
+	}
+	return strings.NewReplacer(
+		"$GATEWAY", info.URLs.Gateway, "$MU", info.URLs.MU, "$CU", info.URLs.CU,
+		"$SCHEDULER", info.Scheduler, "$AUTHORITY", info.Authority, "$MODULE", module,
+	).Replace(`  import { connect, createDataItemSigner } from '@permaweb/aoconnect'
+  const ao = connect({ MODE: 'legacy', GATEWAY_URL: '$GATEWAY', MU_URL: '$MU', CU_URL: '$CU' })
+  const signer = createDataItemSigner(wallet)
+  const process = await ao.spawn({
+    signer, module: '$MODULE', scheduler: '$SCHEDULER',
+    tags: [{ name: 'Authority', value: '$AUTHORITY' }],
+  })
+`)
+}
+
+// newLogger writes JSON to files and pipes and readable lines to a terminal.
+func newLogger(to io.Writer, format, level string) (zerolog.Logger, error) {
+	parsed, err := zerolog.ParseLevel(level)
+	if err != nil || level == "" {
+		return zerolog.Nop(), fmt.Errorf("--log-level must be debug, info, warn or error, not %q", level)
+	}
+	switch format {
+	case "auto":
+		if isTerminal(to) {
+			to = zerolog.ConsoleWriter{Out: to, TimeFormat: time.TimeOnly}
+		}
+	case "text":
+		to = zerolog.ConsoleWriter{Out: to, TimeFormat: time.TimeOnly, NoColor: !isTerminal(to)}
+	case "json":
+	default:
+		return zerolog.Nop(), fmt.Errorf("--log-format must be auto, text or json, not %q", format)
+	}
+	return zerolog.New(to).Level(parsed).With().Timestamp().Logger(), nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

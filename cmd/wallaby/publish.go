@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+func (a *app) publishCommand() *cobra.Command {
+	var tagFlags []string
+	cmd := &cobra.Command{
+		Use:   "publish FILE.wasm",
+		Short: "Publish a module and print its id",
+		Long: `publish signs a module with your wallet and uploads it. The module's format is
+read from the file; --tag overrides any of the tags it is given.`,
+		Example: `  wallaby publish process.wasm
+  wallaby publish process.wasm --tag Memory-Limit=500-mb --tag Name=my-module`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tags, err := parseTags(tagFlags)
+			if err != nil {
+				return err
+			}
+			wasm, err := os.ReadFile(args[0])
+			if err != nil {
+				return fmt.Errorf("read module: %w", err)
+			}
+			signer, err := a.signer()
+			if err != nil {
+				return err
+			}
+			item, err := node.ModuleItem(wasm, tags, signer)
+			if err != nil {
+				return fmt.Errorf("module %s: %w", args[0], err)
+			}
+			if err := a.client().Upload(cmd.Context(), item); err != nil {
+				return fmt.Errorf("publish %s: %w", args[0], err)
+			}
+			if a.output == outputJSON {
+				return a.printJSON(map[string]any{"id": item.ID(), "format": item.Tags.Get(ao.TagModuleFormat), "bytes": len(wasm)})
+			}
+			fmt.Fprintln(a.stdout, item.ID())
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&tagFlags, "tag", nil, "add a tag `NAME=VALUE` (repeatable)")
+	return cmd
+}
+
+func (a *app) spawnCommand() *cobra.Command {
+	var (
+		tagFlags                   []string
+		scheduler, authority, data string
+		name                       string
+	)
+	cmd := &cobra.Command{
+		Use:   "spawn MODULE",
+		Short: "Start a process and print its id",
+		Long: `spawn starts a process from a published module. The scheduler and the authority
+are the node's own unless you name others. MODULE is an id, or the name of a
+module file that the node was started with.`,
+		Example: `  wallaby spawn aos2_0_6 --name counter
+  wallaby spawn ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s --tag On-Boot=Data --data @boot.lua`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tags, err := parseTags(tagFlags)
+			if err != nil {
+				return err
+			}
+			body, err := a.readData(data)
+			if err != nil {
+				return err
+			}
+			info, err := a.nodeInfo(cmd.Context())
+			if err != nil {
+				return err
+			}
+			module, err := findModule(info, args[0])
+			if err != nil {
+				return err
+			}
+			if name != "" {
+				tags = append(tags, dataitem.Tag{Name: "Name", Value: name})
+			}
+			tags = append(tags,
+				dataitem.Tag{Name: ao.TagAuthority, Value: or(authority, info.Authority)},
+				dataitem.Tag{Name: ao.TagDataProtocol, Value: ao.DataProtocol},
+				dataitem.Tag{Name: ao.TagVariant, Value: ao.Variant},
+				dataitem.Tag{Name: ao.TagType, Value: ao.TypeProcess},
+				dataitem.Tag{Name: ao.TagModule, Value: module},
+				dataitem.Tag{Name: ao.TagScheduler, Value: or(scheduler, info.Scheduler)},
+			)
+			return a.post(cmd.Context(), dataitem.Draft{Tags: tags, Data: body})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&tagFlags, "tag", nil, "add a tag `NAME=VALUE` (repeatable)")
+	flags.StringVar(&name, "name", "", "the process's `NAME`")
+	flags.StringVar(&scheduler, "scheduler", "", "scheduler `ADDRESS` (default the node's)")
+	flags.StringVar(&authority, "authority", "", "`ADDRESS` trusted to push messages (default the node's)")
+	flags.StringVar(&data, "data", " ", "data, or @FILE, or - for standard input")
+	return cmd
+}
+
+// findModule turns the name of a module the node serves into its id.
+func findModule(info node.Info, name string) (string, error) {
+	for _, module := range info.Modules {
+		if module.Name == name || module.Name == name+".wasm" {
+			return module.ID, nil
+		}
+	}
+	if _, err := ao.ParseID(name); err != nil {
+		return "", ao.Errorf(ao.CodeNotFound, "%q is neither a module id nor a module this node was started with: run wallaby status to see those", name)
+	}
+	return name, nil
+}
+
+func or(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}

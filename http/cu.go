@@ -1,0 +1,323 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/engine"
+	aolog "github.com/wallaby-ao/wallaby/log"
+)
+
+// Evaluator is what a compute unit asks of the engine.
+type Evaluator interface {
+	Result(ctx context.Context, process, id ao.ID) (engine.Evaluation, error)
+	Results(ctx context.Context, process ao.ID, query engine.ResultsQuery) (engine.ResultsPage, error)
+	DryRun(ctx context.Context, process ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error)
+	State(ctx context.Context, process ao.ID) (*engine.State, error)
+}
+
+// CUOptions say what a compute unit serves.
+type CUOptions struct {
+	Base
+	Log       aolog.Log
+	Evaluator Evaluator
+	Address   string
+	NowMS     func() int64
+}
+
+type cu struct {
+	CUOptions
+	wait time.Duration
+}
+
+// NewCU serves the compute unit's routes (the reference's servers/cu). A result
+// is always JSON and never "busy": a request waits for its evaluation.
+func NewCU(o CUOptions) http.Handler {
+	c := &cu{o, time.Duration(o.Limits.withDefaults().WaitMS) * time.Millisecond}
+	router := newRouter()
+	router.HandleFunc("/", c.info).Methods(http.MethodGet, http.MethodHead)
+	router.HandleFunc("/result/{id}", c.result).Methods(http.MethodGet)
+	router.HandleFunc("/results/{process}", c.results).Methods(http.MethodGet)
+	router.HandleFunc("/cron/{process}", c.cron).Methods(http.MethodGet)
+	router.HandleFunc("/state/{process}", c.state).Methods(http.MethodGet)
+	router.HandleFunc("/dry-run", c.dryRun).Methods(http.MethodPost)
+	return o.wrap("cu", router)
+}
+
+func (c *cu) info(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Address   string `json:"address"`
+		Timestamp int64  `json:"timestamp"`
+	}{c.Address, c.NowMS()})
+}
+
+// result waits for an evaluation; the id is a message's, an assignment's, or
+// the process's own for its boot.
+func (c *cu) result(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r, "id")
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	process, ok, err := queryID(r, "process-id")
+	if err == nil && !ok {
+		process, _, err = c.Log.Locate(r.Context(), id)
+		err = notFound(err, "message %s is in no process of this node; name its process with process-id", id)
+	}
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
+	defer cancel()
+	evaluation, err := c.Evaluator.Result(ctx, process, id)
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	writeRawJSON(w, http.StatusOK, evaluation.Result.JSON())
+}
+
+// The bounds of a page of results.
+const (
+	resultsLimitDefault = 25
+	resultsLimitMax     = 1000
+)
+
+func (c *cu) results(w http.ResponseWriter, r *http.Request) {
+	process, err := pathID(r, "process")
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	query, err := resultsQuery(r)
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	page, err := c.Evaluator.Results(r.Context(), process, query)
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, resultsShape(page, query.Descending))
+}
+
+// resultsQuery reads a query; the direction inside a cursor beats the
+// parameter, so that a client that pages on stays on its way.
+func resultsQuery(r *http.Request) (query engine.ResultsQuery, err error) {
+	query.Limit = resultsLimitDefault
+	if text := queryText(r, "limit"); text != "" {
+		if query.Limit, err = strconv.Atoi(text); err != nil || query.Limit < 1 {
+			return query, ao.Errorf(ao.CodeInvalid, "limit must be a number from 1, not %.32q", text)
+		}
+		query.Limit = min(query.Limit, resultsLimitMax)
+	}
+	direction := strings.ToUpper(queryText(r, "sort"))
+	for _, bound := range []struct {
+		name string
+		to   **engine.Cursor
+	}{{"to", &query.To}, {"from", &query.From}} {
+		text := queryText(r, bound.name)
+		if text == "" {
+			continue
+		}
+		cursor, err := engine.ParseCursor(text)
+		if err != nil {
+			return query, err
+		}
+		if cursor.Sort != "" {
+			direction = cursor.Sort
+		}
+		*bound.to = &cursor
+	}
+	switch direction {
+	case "", engine.SortAscending:
+	case engine.SortDescending:
+		query.Descending = true
+	default:
+		return query, ao.Errorf(ao.CodeInvalid, "sort must be ASC or DESC, not %.32q", direction)
+	}
+	return query, nil
+}
+
+// ResultsPage is a page of results as clients see it.
+type ResultsPage struct {
+	PageInfo PageInfo     `json:"pageInfo"`
+	Edges    []ResultEdge `json:"edges"`
+}
+
+// PageInfo says whether there is more.
+type PageInfo struct {
+	HasNextPage bool `json:"hasNextPage"`
+}
+
+// ResultEdge is one result of a page with its cursor.
+type ResultEdge struct {
+	Node   ResultNode `json:"node"`
+	Cursor string     `json:"cursor"`
+}
+
+// ResultNode is a result without gas, as the reference lists it.
+type ResultNode struct {
+	Messages    []json.RawMessage
+	Assignments []json.RawMessage
+	Spawns      []json.RawMessage
+	Output      json.RawMessage
+}
+
+func resultsShape(page engine.ResultsPage, descending bool) ResultsPage {
+	shape := ResultsPage{PageInfo: PageInfo{page.HasNext}, Edges: make([]ResultEdge, 0, len(page.Evaluations))}
+	for _, evaluation := range page.Evaluations {
+		result := evaluation.Result
+		shape.Edges = append(shape.Edges, ResultEdge{
+			Cursor: engine.EncodeCursor(engine.CursorOf(evaluation, descending)),
+			Node: ResultNode{
+				Messages: orEmpty(result.Messages), Assignments: orEmpty(result.Assignments),
+				Spawns: orEmpty(result.Spawns), Output: orEmptyText(result.Output),
+			},
+		})
+	}
+	return shape
+}
+
+func orEmpty(list []json.RawMessage) []json.RawMessage {
+	if list == nil {
+		return []json.RawMessage{}
+	}
+	return list
+}
+
+func orEmptyText(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage(`""`)
+	}
+	return raw
+}
+
+// cron lists the results of a process's cron messages. Crons are not run yet: a
+// process without any has an empty list, and for one that has some an empty
+// list would be a lie.
+func (c *cu) cron(w http.ResponseWriter, r *http.Request) {
+	process, err := pathID(r, "process")
+	var entry aolog.Entry
+	if err == nil {
+		entry, err = c.Log.Read(r.Context(), process, 0)
+		err = notFound(err, "process %s is not known to this node", process)
+	}
+	var item *dataitem.Item
+	if err == nil {
+		item, err = entry.Item()
+	}
+	if err == nil && item.Tags.Has("Cron-Interval") {
+		err = ao.Errorf(ao.CodeUnprocessable, "process %s has crons, which this node does not run yet", process)
+	}
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, ResultsPage{Edges: []ResultEdge{}})
+}
+
+// state gives a process's raw memory at its newest evaluation.
+func (c *cu) state(w http.ResponseWriter, r *http.Request) {
+	process, err := pathID(r, "process")
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	if queryText(r, "to") != "" {
+		writeError(w, r, ao.Errorf(ao.CodeUnprocessable, "this node gives the newest state only: leave out to"))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
+	defer cancel()
+	state, err := c.Evaluator.State(ctx, process)
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	defer state.Close()
+	header := w.Header()
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Last-Timestamp", strconv.FormatInt(state.TimestampMS, 10))
+	header.Set("Last-Ordinate", strconv.FormatUint(state.Nonce, 10))
+	header.Set("Last-Block-Height", strconv.FormatUint(state.BlockHeight, 10))
+	// The status is sent with the first byte: a client that goes away, or a
+	// failure after that, can only be seen by the length.
+	_, _ = state.WriteTo(w)
+}
+
+// dryRunBytesMax bounds a dry run's body, as in the reference.
+const dryRunBytesMax = 1 << 20
+
+// DryRunRequest is a message that is asked about and not sent.
+type DryRunRequest struct {
+	ID          *string       `json:"Id,omitempty"`
+	Signature   *string       `json:"Signature,omitempty"`
+	Target      *string       `json:"Target,omitempty"`
+	Owner       string        `json:"Owner"`
+	Anchor      *string       `json:"Anchor,omitempty"`
+	Data        *string       `json:"Data,omitempty"`
+	Tags        dataitem.Tags `json:"Tags"`
+	TimestampMS *int64        `json:"Timestamp,omitempty"`
+	BlockHeight *uint64       `json:"Block-Height,omitempty"`
+}
+
+func (c *cu) dryRun(w http.ResponseWriter, r *http.Request) {
+	process, ok, err := queryID(r, "process-id")
+	if err == nil && !ok {
+		err = ao.Errorf(ao.CodeInvalid, "'process-id': Process ID is required.")
+	}
+	var message engine.DryRunMessage
+	if err == nil {
+		message, err = readDryRun(r)
+	}
+	var to *ao.ID
+	if id, ok, toErr := queryID(r, "to"); err == nil {
+		err = toErr
+		if ok {
+			to = &id
+		}
+	}
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
+	defer cancel()
+	result, err := c.Evaluator.DryRun(ctx, process, message, to)
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	writeRawJSON(w, http.StatusOK, result.JSON())
+}
+
+func readDryRun(r *http.Request) (message engine.DryRunMessage, err error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, dryRunBytesMax+1))
+	if err != nil {
+		return message, bodyError(err)
+	}
+	if len(body) > dryRunBytesMax {
+		return message, ao.Errorf(ao.CodeTooLarge, "a dry run has at most %d bytes", dryRunBytesMax)
+	}
+	var request DryRunRequest
+	if err := json.Unmarshal(body, &request); err != nil {
+		return message, ao.Errorf(ao.CodeInvalid, "the body is not a message in JSON: %v", err)
+	}
+	if request.Owner == "" {
+		return message, ao.Errorf(ao.CodeInvalid, "'Owner': a dry run says as whom it asks")
+	}
+	return engine.DryRunMessage{
+		ID: request.ID, Signature: request.Signature, Target: request.Target, Owner: request.Owner, Anchor: request.Anchor,
+		Data: request.Data, Tags: request.Tags, TimestampMS: request.TimestampMS, BlockHeight: request.BlockHeight,
+	}, nil
+}

@@ -1,0 +1,230 @@
+package http
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/messenger"
+)
+
+// Monitors remembers which processes somebody wants their crons pushed for.
+type Monitors interface {
+	// Add fails with CodeConflict when the process is monitored already.
+	Add(ctx context.Context, process ao.ID) error
+	// Remove fails with CodeNotFound when it is not.
+	Remove(ctx context.Context, process ao.ID) error
+}
+
+// Tracer lists what became of a process's effects.
+type Tracer interface {
+	Trace(process ao.ID) []messenger.Hop
+}
+
+// MUOptions say what a messenger unit serves.
+type MUOptions struct {
+	Base
+	Log      aolog.Log
+	Weave    Weave
+	Monitors Monitors
+	Tracer   Tracer
+}
+
+type mu struct {
+	MUOptions
+	su *su
+}
+
+// NewMU serves the messenger unit's routes (the reference's servers/mu).
+// Messages are put into the log at once; what they cause is evaluated and
+// delivered whether anybody waits or not.
+func NewMU(o MUOptions) http.Handler {
+	m := &mu{o, &su{SUOptions{Log: o.Log, Weave: o.Weave}}}
+	router := newRouter()
+	router.HandleFunc("/", m.post).Methods(http.MethodPost)
+	router.HandleFunc("/", m.get).Methods(http.MethodGet, http.MethodHead)
+	router.HandleFunc("/monitor/{process}", m.monitor).Methods(http.MethodPost)
+	router.HandleFunc("/monitor/{process}", m.unmonitor).Methods(http.MethodDelete)
+	return o.wrap("mu", router)
+}
+
+type muPosted struct {
+	Message string `json:"message"`
+	ID      ao.ID  `json:"id"`
+}
+
+// post takes an item or an assignment. It answers itself and never redirects:
+// clients lose the body of a redirected POST.
+func (m *mu) post(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	if query.Has("assign") || query.Has("process-id") && r.ContentLength == 0 {
+		m.assign(w, r, query)
+		return
+	}
+	item, err := readItem(r)
+	if err == nil && item == nil {
+		err = ao.Errorf(ao.CodeInvalid, "'body': A valid and signed data item must be provided as the body.")
+	}
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	_, duplicate, err := m.Log.Append(r.Context(), aolog.Proposal{Item: item})
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	if duplicate {
+		w.Header().Set(headerDuplicate, "true")
+	}
+	if err := m.assignToTarget(r.Context(), item); err != nil {
+		writeError(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusAccepted, muPosted{"Processing DataItem", item.ID()})
+}
+
+// assignToTarget assigns a new process to the process it is addressed to.
+func (m *mu) assignToTarget(ctx context.Context, item *dataitem.Item) error {
+	kind, _, err := ao.CheckItem(item)
+	if err != nil || kind != ao.KindProcess || item.Target == nil {
+		return err
+	}
+	_, _, err = m.Log.Append(ctx, aolog.Proposal{Process: item.TargetID(), Message: item.ID()})
+	if codeOf(err) == ao.CodeNotFound {
+		// A target that is no process here gets nothing, as in the reference.
+		return nil
+	}
+	return err
+}
+
+func (m *mu) assign(w http.ResponseWriter, r *http.Request, query url.Values) {
+	if !query.Has("assign") || !query.Has("process-id") {
+		writeError(w, r, ao.Errorf(ao.CodeInvalid, "You must set both process-id and assign to send an assignment, not just one"))
+		return
+	}
+	proposal, err := m.su.proposal(r)
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	entry, duplicate, err := m.Log.Append(r.Context(), proposal)
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	if duplicate {
+		w.Header().Set(headerDuplicate, "true")
+	}
+	writeJSON(w, http.StatusAccepted, muPosted{"Processing Assignment", entry.ID})
+}
+
+// get says what this is, or with ?debug what became of a process's messages.
+func (m *mu) get(w http.ResponseWriter, r *http.Request) {
+	if !r.URL.Query().Has("debug") {
+		writeText(w, http.StatusOK, "ao messenger unit")
+		return
+	}
+	process, ok, err := queryID(r, "process")
+	if err == nil && !ok {
+		err = ao.Errorf(ao.CodeInvalid, "'process': Process ID is required.")
+	}
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	answer := traceJSON{Edges: []traceEdge{}}
+	for _, hop := range m.Tracer.Trace(process) {
+		for _, id := range delivered(hop) {
+			answer.Edges = append(answer.Edges, traceEdge{Cursor: id, Node: traceNode{
+				ID: id, ProcessID: process.String(), ParentID: rootText(hop.Root), Timestamp: hop.TimeMS,
+				Type: traceTypes[string(hop.Kind)], Error: hop.Error,
+			}})
+		}
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+type (
+	traceJSON struct {
+		PageInfo struct {
+			HasNextPage bool `json:"hasNextPage"`
+		} `json:"pageInfo"`
+		Edges []traceEdge `json:"edges"`
+	}
+	traceEdge struct {
+		Node   traceNode `json:"node"`
+		Cursor string    `json:"cursor"`
+	}
+	traceNode struct {
+		ID        string `json:"id"`
+		ProcessID string `json:"processId"`
+		ParentID  string `json:"parentId"`
+		Timestamp int64  `json:"timestamp"`
+		Type      string `json:"type"`
+		Error     string `json:"error,omitempty"`
+	}
+)
+
+var traceTypes = map[string]string{"message": "MESSAGE", "spawn": "SPAWN", "assign": "ASSIGN"}
+
+// delivered gives the ids a hop made; a hop that made none still shows.
+func delivered(hop messenger.Hop) []string {
+	ids := make([]string, 0, len(hop.Delivered)+1)
+	for _, id := range hop.Delivered {
+		ids = append(ids, id.String())
+	}
+	if len(ids) == 0 {
+		ids = append(ids, "")
+	}
+	return ids
+}
+
+func rootText(root ao.ID) string {
+	if root.IsZero() {
+		return ""
+	}
+	return root.String()
+}
+
+func (m *mu) monitor(w http.ResponseWriter, r *http.Request) {
+	m.changeMonitor(w, r, m.Monitors.Add, "Monitoring process")
+}
+
+func (m *mu) unmonitor(w http.ResponseWriter, r *http.Request) {
+	m.changeMonitor(w, r, m.Monitors.Remove, "Process deleted")
+}
+
+// changeMonitor goes by the signed item's target, not by the path, and checks
+// the signature, which the reference does not.
+func (m *mu) changeMonitor(w http.ResponseWriter, r *http.Request, change func(context.Context, ao.ID) error, done string) {
+	item, err := readItem(r)
+	switch {
+	case err != nil:
+	case item == nil:
+		err = ao.Errorf(ao.CodeInvalid, "Signed data item is required")
+	default:
+		err = m.checkMonitor(r.Context(), item)
+	}
+	if err == nil {
+		err = change(r.Context(), item.TargetID())
+	}
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	writeText(w, http.StatusOK, done)
+}
+
+func (m *mu) checkMonitor(ctx context.Context, item *dataitem.Item) error {
+	if err := item.Verify(); err != nil {
+		return ao.Errorf(ao.CodeInvalid, "item %s cannot be accepted: %w", item.ID(), err)
+	}
+	if _, err := m.Log.Head(ctx, item.TargetID()); err != nil {
+		return notFound(err, "process %s is not known to this messenger", item.TargetID())
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package messenger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/engine"
+	aolog "github.com/wallaby-ao/wallaby/log"
+)
+
+// deliver carries one effect out and gives the ids of what it made. Every step
+// can be repeated: the log knows each item again.
+func (m *Messenger) deliver(ctx context.Context, effect engine.Effect) ([]ao.ID, error) {
+	from, err := m.sender(ctx, effect.Process)
+	if err != nil {
+		return nil, err
+	}
+	switch effect.Kind {
+	case engine.EffectMessage:
+		return m.deliverMessage(ctx, effect, from)
+	case engine.EffectSpawn:
+		return m.deliverSpawn(ctx, effect, from)
+	case engine.EffectAssign:
+		return m.deliverAssign(ctx, effect)
+	}
+	return nil, permanent("nobody knows what a %q is", effect.Kind)
+}
+
+// sender reads what the sending process's own item says.
+func (m *Messenger) sender(ctx context.Context, process ao.ID) (sender, error) {
+	entry, err := m.options.Log.Read(ctx, process, 0)
+	if err != nil {
+		return sender{}, fmt.Errorf("read process %s: %w", process, err)
+	}
+	item, err := entry.Item()
+	if err != nil {
+		return sender{}, fmt.Errorf("read process %s: %w", process, err)
+	}
+	return sender{process: process, module: item.Tags.Get(ao.TagModule), scheduler: item.Tags.Get(ao.TagScheduler)}, nil
+}
+
+func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, from sender) ([]ao.ID, error) {
+	draft, assignTo, err := messageDraft(effect, from)
+	if err != nil {
+		return nil, err
+	}
+	item, err := dataitem.Create(draft, m.options.Signer)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.send(ctx, item); err != nil {
+		return nil, err
+	}
+	delivered := []ao.ID{item.ID()}
+	for _, text := range assignTo {
+		process, err := ao.ParseID(text)
+		if err != nil {
+			return delivered, permanent("the tag Assignments names %q: %v", text, err)
+		}
+		entry, _, err := m.options.Log.Append(ctx, aolog.Proposal{Process: process, Message: item.ID()})
+		if err != nil {
+			return delivered, err
+		}
+		delivered = append(delivered, entry.ID)
+	}
+	return delivered, nil
+}
+
+// send puts an item where its target is: into the log of a process, or onto the
+// weave for a wallet to find.
+func (m *Messenger) send(ctx context.Context, item *dataitem.Item) error {
+	target := item.TargetID()
+	_, err := m.options.Log.Head(ctx, target)
+	if err == nil {
+		_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: item})
+		return err
+	}
+	if !errors.Is(err, aolog.ErrProcessUnknown) {
+		return err
+	}
+	elsewhere, err := m.options.Directory.IsProcess(ctx, target)
+	if err != nil {
+		return err
+	}
+	if elsewhere {
+		return permanent("process %s has another scheduler, and this node delivers to its own processes only", target)
+	}
+	_, err = m.options.Uploader.PutItem(ctx, item)
+	return err
+}
+
+func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, parent sender) ([]ao.ID, error) {
+	draft, tags, err := spawnDraft(effect, parent)
+	if err != nil {
+		return nil, err
+	}
+	child, err := dataitem.Create(draft, m.options.Signer)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child}); err != nil {
+		return nil, err
+	}
+	told, err := dataitem.Create(spawnedDraft(parent.process, child.ID(), tags), m.options.Signer)
+	if err != nil {
+		return []ao.ID{child.ID()}, err
+	}
+	_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: told})
+	return []ao.ID{child.ID(), told.ID()}, err
+}
+
+func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]ao.ID, error) {
+	b, _, err := parseBody(effect)
+	if err != nil {
+		return nil, err
+	}
+	if len(b.Processes) != 1 {
+		return nil, permanent("the assignment names no process")
+	}
+	process, err := ao.ParseID(b.Processes[0])
+	if err != nil {
+		return nil, permanent("the assignment names process %q: %v", b.Processes[0], err)
+	}
+	message, err := ao.ParseID(b.Message)
+	if err != nil {
+		return nil, permanent("the assignment names message %q: %v", b.Message, err)
+	}
+	entry, _, err := m.options.Log.Append(ctx, aolog.Proposal{Process: process, Message: message, Exclude: b.Exclude})
+	if err != nil {
+		return nil, err
+	}
+	return []ao.ID{entry.ID}, nil
+}

@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// Info is what a client must know to use a node.
+type Info struct {
+	Version   string       `json:"version"`
+	DataDir   string       `json:"dataDir"`
+	URLs      URLs         `json:"urls"`
+	Scheduler string       `json:"scheduler"`
+	Authority string       `json:"authority"`
+	Modules   []Module     `json:"modules"`
+	Engine    EngineStatus `json:"engine"`
+}
+
+// URLs are where the units answer.
+type URLs struct {
+	Gateway string `json:"gateway"`
+	MU      string `json:"mu"`
+	SU      string `json:"su"`
+	CU      string `json:"cu"`
+}
+
+// EngineStatus says how busy evaluation and delivery are.
+type EngineStatus struct {
+	HotProcesses  int    `json:"hotProcesses"`
+	HotBytes      uint64 `json:"hotBytes"`
+	OutboxPending int    `json:"outboxPending"`
+}
+
+// Info describes the node.
+func (n *Node) Info() Info {
+	info := Info{
+		Version: version(), DataDir: n.dir,
+		Scheduler: n.SchedulerAddress(), Authority: n.AuthorityAddress(), Modules: n.modules,
+		URLs: URLs{
+			Gateway: "http://" + n.listeners.gateway.Addr().String(),
+			MU:      "http://" + n.listeners.mu.Addr().String(),
+			SU:      "http://" + n.listeners.su.Addr().String(),
+			CU:      "http://" + n.listeners.cu.Addr().String(),
+		},
+	}
+	if n.engine != nil {
+		status := n.engine.Status()
+		info.Engine = EngineStatus{HotProcesses: status.HotProcesses, HotBytes: status.ResidentBytes, OutboxPending: status.OutboxPending}
+	}
+	return info
+}
+
+// version is what the go tool stamped into the binary.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+// ProcessInfo is one process of the node's log.
+type ProcessInfo struct {
+	ID        ao.ID   `json:"id"`
+	Name      string  `json:"name"`
+	Module    string  `json:"module"`
+	Owner     string  `json:"owner"`
+	Nonce     uint64  `json:"nonce"`
+	Evaluated *uint64 `json:"evaluated"` // null before the first evaluation
+}
+
+// Processes lists processes in order of id, after the given one.
+func (n *Node) Processes(ctx context.Context, after ao.ID, limit int) ([]ProcessInfo, error) {
+	heads, err := n.log.Processes(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ProcessInfo, 0, len(heads))
+	for _, head := range heads {
+		entry, err := n.log.Read(ctx, head.Process, 0)
+		if err != nil {
+			return nil, err
+		}
+		item, err := entry.Item()
+		if err != nil {
+			return nil, err
+		}
+		info := ProcessInfo{
+			ID: head.Process, Name: item.Tags.Get("Name"), Module: item.Tags.Get(ao.TagModule),
+			Owner: item.Address(), Nonce: head.Nonce,
+		}
+		if nonce, ok := n.engine.Evaluated(head.Process); ok {
+			info.Evaluated = &nonce
+		}
+		list = append(list, info)
+	}
+	return list, nil
+}

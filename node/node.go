@@ -1,0 +1,182 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/wallaby-ao/wallaby/arweave/gateway"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/engine"
+	"github.com/wallaby-ao/wallaby/messenger"
+	"github.com/wallaby-ao/wallaby/raft"
+)
+
+// Node is a whole ao computer that is open and serving.
+type Node struct {
+	options   Options
+	dir       string
+	listeners *listeners
+	servers   *servers
+
+	scheduler dataitem.Signer
+	authority dataitem.Signer
+
+	gateway   *gateway.Gateway
+	fallback  *fallback
+	log       *raft.Node
+	state     *badger.DB
+	engine    *engine.Engine
+	messenger *messenger.Messenger
+	modules   []Module
+
+	failed    chan error
+	ready     chan struct{}
+	closers   []closer
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// closer undoes one step of Open.
+type closer struct {
+	what  string
+	close func(context.Context) error
+}
+
+// Open starts a node and returns once it serves. Whatever goes wrong leaves
+// nothing open, and the error is one line that says what to do.
+func Open(ctx context.Context, options Options) (*Node, error) {
+	options, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{options: options, failed: make(chan error, 1), ready: make(chan struct{})}
+	if err := n.open(ctx); err != nil {
+		// The first error is the one to show; what closing adds is noise.
+		_ = n.Close(ctx)
+		return nil, err
+	}
+	close(n.ready)
+	return n, nil
+}
+
+// open takes each part in the order in which later parts need it. Ports come
+// first because they fail fast; serving comes last so that nothing is answered
+// by half a node.
+func (n *Node) open(ctx context.Context) error {
+	steps := []func(context.Context) error{
+		n.openListeners,
+		n.openDirectory,
+		n.openWallets,
+		n.openGateway,
+		n.openLog,
+		n.openState,
+		n.openEngine,
+		n.openMessenger,
+		n.openSettlement,
+		n.publishModules,
+		n.publishSchedulerLocation,
+		n.openServers,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onClose remembers how to undo a step; Close runs these in reverse.
+func (n *Node) onClose(what string, close func(context.Context) error) {
+	n.closers = append(n.closers, closer{what, close})
+}
+
+// Close drains the node: requests in hand are answered, the message in hand is
+// evaluated, and everything is put away. It waits until ctx ends at the most.
+func (n *Node) Close(ctx context.Context) error {
+	n.closeOnce.Do(func() {
+		for i := len(n.closers) - 1; i >= 0; i-- {
+			step := n.closers[i]
+			if err := step.close(ctx); err != nil && n.closeErr == nil {
+				n.closeErr = fmt.Errorf("close %s: %w", step.what, err)
+			}
+		}
+	})
+	return n.closeErr
+}
+
+// Failed gives the error that makes the node unfit to go on, such as a failed
+// fsync. The owner must then stop: memory that may be wrong must not serve.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+// fail reports the first fatal error.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+func (n *Node) openListeners(context.Context) error {
+	listeners, err := listen(n.options)
+	if err != nil {
+		return err
+	}
+	n.listeners = listeners
+	n.onClose("ports", func(context.Context) error { listeners.close(); return nil })
+	return nil
+}
+
+func (n *Node) openDirectory(context.Context) error {
+	n.dir = n.options.DataDir
+	if n.options.Ephemeral {
+		dir, err := os.MkdirTemp("", "wallaby-")
+		if err != nil {
+			return fmt.Errorf("make a temporary data directory: %w", err)
+		}
+		n.dir = dir
+		n.onClose("temporary data directory", func(context.Context) error { return os.RemoveAll(dir) })
+	} else if err := os.MkdirAll(n.dir, 0o755); err != nil {
+		return fmt.Errorf("cannot make data directory %s (%w): choose another with --data-dir", n.dir, cause(err))
+	}
+	lock, err := lockDirectory(n.dir)
+	if err != nil {
+		return err
+	}
+	n.onClose("lock", func(context.Context) error { return lock.Close() })
+	return nil
+}
+
+func (n *Node) openWallets(context.Context) (err error) {
+	if n.scheduler, err = OpenWallet(filepath.Join(n.dir, "wallets", "scheduler.json"), dataitem.Ethereum); err != nil {
+		return err
+	}
+	n.authority, err = OpenWallet(filepath.Join(n.dir, "wallets", "authority.json"), dataitem.Ethereum)
+	return err
+}
+
+func (n *Node) openState(context.Context) error {
+	state, err := openState(filepath.Join(n.dir, "state"))
+	if err != nil {
+		return err
+	}
+	n.state = state
+	n.onClose("results", func(context.Context) error { return state.Close() })
+	return nil
+}
+
+// SchedulerAddress is the address that processes name in their Scheduler tag,
+// in the form that gateways index.
+func (n *Node) SchedulerAddress() string { return dataitem.AddressOf(n.scheduler.Owner()).String() }
+
+// AuthorityAddress is the address that processes trust to push messages, in
+// the form that contracts see.
+func (n *Node) AuthorityAddress() string { return dataitem.NativeAddress(n.authority.Owner()) }
+
+// errNotRunning says that a part was asked for before it was opened.
+var errNotRunning = errors.New("the node is not running")

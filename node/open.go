@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/wallaby-ao/wallaby/arweave/gateway"
+	"github.com/wallaby-ao/wallaby/engine"
+	"github.com/wallaby-ao/wallaby/raft"
+	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/wazero"
+)
+
+func (n *Node) openGateway(context.Context) error {
+	n.fallback = &fallback{}
+	g, err := gateway.Open(gateway.Options{
+		Dir:      filepath.Join(n.dir, "gateway"),
+		Signer:   n.authority,
+		Now:      n.options.Now,
+		Fallback: n.fallback,
+		Logger:   n.options.Logger.With().Str("pkg", "gateway").Logger(),
+	})
+	if err != nil {
+		return err
+	}
+	n.gateway = g
+	n.onClose("gateway", func(context.Context) error { return g.Close() })
+	return nil
+}
+
+func (n *Node) openLog(context.Context) error {
+	log, err := raft.Open(raft.Options{
+		Dir:         filepath.Join(n.dir, "log"),
+		Signer:      n.scheduler,
+		BlockHeight: n.gateway.Height,
+		Now:         n.options.Now,
+		Logger:      n.options.Logger.With().Str("pkg", "log").Logger(),
+		Fatal:       n.fail,
+	})
+	if err != nil {
+		return err
+	}
+	n.log = log
+	n.fallback.source = logItems{log}
+	n.onClose("log", func(context.Context) error { return log.Close() })
+	return nil
+}
+
+func (n *Node) openEngine(ctx context.Context) error {
+	driver, err := wazero.NewDriver(wazero.Options{CacheDir: filepath.Join(n.dir, "cache")})
+	if err != nil {
+		return fmt.Errorf("start the virtual machine: %w", err)
+	}
+	n.onClose("virtual machine", func(context.Context) error { return driver.Close() })
+	e, err := engine.Open(ctx, engine.Options{
+		Log:                 n.log,
+		DB:                  n.state,
+		Drivers:             []vm.Driver{driver},
+		Modules:             modules{n.gateway},
+		Items:               items{n.log, n.gateway},
+		HotBytesMax:         n.options.HotMemoryBytes,
+		Workers:             n.options.Workers,
+		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,
+		Fatal:               n.fail,
+		Logger:              n.options.Logger.With().Str("pkg", "engine").Logger(),
+	})
+	if err != nil {
+		return err
+	}
+	n.engine = e
+	n.onClose("engine", func(context.Context) error { return e.Close() })
+	return nil
+}

@@ -1,0 +1,105 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// Options says where a node keeps its data and where it listens.
+type Options struct {
+	// DataDir holds everything the node remembers. It is created if needed.
+	DataDir string
+	// Ephemeral keeps the data in a temporary directory that Close removes.
+	Ephemeral bool
+	// Host is the address to listen on; default 127.0.0.1.
+	Host string
+	// PortBase is the gateway's port; the messenger listens on PortBase+2, the
+	// scheduler on +3, the compute unit on +4. Default 4000; 0 with AnyPort.
+	PortBase int
+	// AnyPort lets the system choose free ports, for tests.
+	AnyPort bool
+	// Modules are published, or pinned under a given id, before the node
+	// serves.
+	Modules []ModuleFile
+	// HotMemoryBytes bounds the memory of processes kept ready to run; default
+	// 512 MiB.
+	HotMemoryBytes uint64
+	// Workers is the number of processes evaluated at once; default one per
+	// core.
+	Workers int
+	// EvaluationTimeoutMS is the wall clock allowed to one message, as the last
+	// resort behind gas; default 60,000.
+	EvaluationTimeoutMS int64
+	// Now is the wall clock; default time.Now.
+	Now func() time.Time
+	// Logger receives what an operator can act on; default none.
+	Logger zerolog.Logger
+}
+
+// ModuleFile is a wasm file for the node to serve.
+type ModuleFile struct {
+	// ID is the id that clients have hard-coded; zero publishes the module
+	// under its own id.
+	ID   ao.ID
+	Path string
+}
+
+// ParseModuleFile reads "FILE.wasm" or "ID=FILE.wasm".
+func ParseModuleFile(s string) (ModuleFile, error) {
+	if len(s) > 44 && s[43] == '=' {
+		id, err := ao.ParseID(s[:43])
+		if err != nil {
+			return ModuleFile{}, fmt.Errorf("module %q: %w", s, err)
+		}
+		return ModuleFile{ID: id, Path: s[44:]}, nil
+	}
+	if s == "" {
+		return ModuleFile{}, fmt.Errorf("module: name a .wasm file, or ID=FILE.wasm")
+	}
+	return ModuleFile{Path: s}, nil
+}
+
+// The ports of the units, relative to the gateway's.
+const (
+	portOffsetMU = 2
+	portOffsetSU = 3
+	portOffsetCU = 4
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
+	}
+	if o.PortBase == 0 {
+		o.PortBase = 4000
+	}
+	if o.PortBase < 1 || o.PortBase+portOffsetCU > 65535 {
+		return o, fmt.Errorf("port base %d leaves no room for the units: choose 1 to %d", o.PortBase, 65535-portOffsetCU)
+	}
+	if o.DataDir == "" && !o.Ephemeral {
+		return o, fmt.Errorf("no data directory: name one or ask for an ephemeral node")
+	}
+	if o.HotMemoryBytes == 0 {
+		o.HotMemoryBytes = 512 << 20
+	}
+	if o.EvaluationTimeoutMS == 0 {
+		o.EvaluationTimeoutMS = 60_000
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o, nil
+}
+
+func (o Options) address(offset int) string {
+	if o.AnyPort {
+		return net.JoinHostPort(o.Host, "0")
+	}
+	return net.JoinHostPort(o.Host, strconv.Itoa(o.PortBase+offset))
+}

@@ -1,0 +1,205 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/arweave/gateway"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/messenger"
+)
+
+// Paths of the gateway's port that are the node's own.
+const (
+	PathInfo      = "/wallaby/info"
+	PathProcesses = "/wallaby/processes"
+)
+
+func (n *Node) openMessenger(context.Context) error {
+	n.messenger = messenger.Open(messenger.Options{
+		Outbox:    n.engine.Outbox(),
+		Log:       publishingLog{n.log, n.gateway},
+		Signer:    n.authority,
+		Uploader:  n.gateway,
+		Directory: directory{n.gateway},
+		Now:       n.options.Now,
+		Fatal:     n.fail,
+		Logger:    n.options.Logger.With().Str("pkg", "messenger").Logger(),
+	})
+	n.onClose("messenger", func(context.Context) error { return n.messenger.Close() })
+	return nil
+}
+
+// directory knows processes of other schedulers by what the gateway has of them.
+type directory struct{ gateway *gateway.Gateway }
+
+// IsProcess reports whether the gateway knows the id as a process.
+func (d directory) IsProcess(ctx context.Context, id ao.ID) (bool, error) {
+	record, err := d.gateway.Lookup(ctx, id)
+	if err != nil {
+		if ao.CodeOf(err) == ao.CodeNotFound {
+			return false, nil
+		}
+		return false, err
+	}
+	return record.Tags.Contains(ao.TagType, ao.TypeProcess), nil
+}
+
+// weave is what the scheduler asks of the gateway.
+type weave struct{ gateway *gateway.Gateway }
+
+var _ aohttp.Weave = weave{}
+
+// Height is the newest block's.
+func (w weave) Height() uint64 { return w.gateway.Height() }
+
+// Confirmations says how deep an item or transaction lies.
+func (w weave) Confirmations(ctx context.Context, id ao.ID) (depth uint64, known bool, err error) {
+	record, err := w.gateway.Lookup(ctx, id)
+	if err != nil {
+		if ao.CodeOf(err) == ao.CodeNotFound {
+			return 0, false, nil
+		}
+		return 0, false, err
+	}
+	if height := w.gateway.Height(); height >= record.Height {
+		depth = height - record.Height
+	}
+	return depth, true, nil
+}
+
+// openServers starts to answer, on the ports of the units and on the gateway's
+// port for all of them.
+func (n *Node) openServers(context.Context) error {
+	metrics := n.newMetrics()
+	base := aohttp.Base{Metrics: metrics, Logger: n.options.Logger.With().Str("pkg", "http").Logger()}
+	log := publishingLog{n.log, n.gateway}
+	nowMS := func() int64 { return n.options.Now().UnixMilli() }
+	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Address: n.SchedulerAddress(), NowMS: nowMS})
+	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state}, Tracer: n.messenger})
+	cu := aohttp.NewCU(aohttp.CUOptions{
+		Base: base, Log: n.log, Evaluator: n.engine, NowMS: nowMS,
+		Address: dataitem.AddressOf(n.authority.Owner()).String(),
+	})
+	units := map[string]http.Handler{"mu": mu, "su": su, "cu": cu}
+	own := n.ownHandlers(metrics)
+	s := &servers{}
+	n.servers = s
+	s.serve(n.listeners.gateway, front(units, own, n.gateway.Handler()), n.fail)
+	s.serve(n.listeners.mu, withOwn(own, mu), n.fail)
+	s.serve(n.listeners.su, withOwn(own, su), n.fail)
+	s.serve(n.listeners.cu, withOwn(own, cu), n.fail)
+	n.onClose("servers", s.shutdown)
+	return nil
+}
+
+// front is the gateway's port: the units under their names, the node's own
+// paths, and the gateway for all else.
+func front(units map[string]http.Handler, own map[string]http.HandlerFunc, rest http.Handler) http.Handler {
+	rest = withOwn(own, rest)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		clean := path.Clean("/" + r.URL.Path)
+		first, tail, _ := strings.Cut(strings.TrimPrefix(clean, "/"), "/")
+		unit, ok := units[first]
+		if !ok {
+			rest.ServeHTTP(w, r)
+			return
+		}
+		inner := r.Clone(r.Context())
+		inner.URL.Path, inner.URL.RawPath = "/"+tail, ""
+		unit.ServeHTTP(w, inner)
+	})
+}
+
+// withOwn puts the node's own paths before a handler.
+func withOwn(own map[string]http.HandlerFunc, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handle, ok := own[path.Clean("/"+r.URL.Path)]; ok && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			handle(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"/healthz":    func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") },
+		"/readyz":     n.serveReady,
+		"/metrics":    metrics.Handler().ServeHTTP,
+		PathInfo:      n.serveInfo,
+		PathProcesses: n.serveProcesses,
+	}
+}
+
+// serveReady is ok from when everything is open until something fails.
+func (n *Node) serveReady(w http.ResponseWriter, _ *http.Request) {
+	select {
+	case <-n.ready:
+		answer(w, http.StatusOK, "ready\n")
+	default:
+		answer(w, http.StatusServiceUnavailable, "starting\n")
+	}
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}
+
+func (n *Node) serveInfo(w http.ResponseWriter, _ *http.Request) { answerJSON(w, n.Info()) }
+
+// processesLimitMax bounds one page of the list of processes.
+const processesLimitMax = 1000
+
+func (n *Node) serveProcesses(w http.ResponseWriter, r *http.Request) {
+	var after ao.ID
+	limit := processesLimitMax
+	query := r.URL.Query()
+	err := after.UnmarshalText([]byte(query.Get("after")))
+	if text := query.Get("limit"); text != "" && err == nil {
+		limit, err = strconv.Atoi(text)
+		limit = max(1, min(limit, processesLimitMax))
+	}
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		answerJSON(w, map[string]string{"error": err.Error(), "code": string(ao.CodeInvalid)})
+		return
+	}
+	list, err := n.Processes(r.Context(), after, limit)
+	if err != nil {
+		n.options.Logger.Error().Err(err).Msg("list processes")
+		w.WriteHeader(http.StatusInternalServerError)
+		answerJSON(w, map[string]string{"error": "the processes cannot be listed: see the node's log", "code": string(ao.CodeInternal)})
+		return
+	}
+	answerJSON(w, list)
+}
+
+func answerJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value)
+}
+
+// newMetrics adds the figures of the parts to those of requests.
+func (n *Node) newMetrics() *aohttp.Metrics {
+	m := aohttp.NewMetrics()
+	gauge := func(name, help string, value func() int) {
+		m.Gauge(name, help, func() float64 { return float64(value()) })
+	}
+	gauge("wallaby_hot_processes", "Processes with an instance in memory.", func() int { return n.engine.Status().HotProcesses })
+	gauge("wallaby_hot_bytes", "Memory of the instances.", func() int { return int(n.engine.Status().ResidentBytes) })
+	gauge("wallaby_evaluation_lag_messages", "Messages in the log that are not evaluated yet.", func() int { return int(n.engine.Status().LaggingMessages) })
+	gauge("wallaby_outbox_pending", "Effects to deliver.", func() int { return n.engine.Status().OutboxPending })
+	gauge("wallaby_block_height", "Height of the gateway's newest block.", func() int { return int(n.gateway.Height()) })
+	m.Counter("wallaby_evaluations_total", "Messages evaluated, replays included.", func() float64 { return float64(n.engine.Status().EvaluationsTotal) })
+	return m
+}

@@ -1,0 +1,144 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/arweave/gateway"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/engine"
+	aolog "github.com/wallaby-ao/wallaby/log"
+)
+
+// modules gives the engine modules out of the gateway.
+type modules struct{ gateway *gateway.Gateway }
+
+var _ engine.ModuleSource = modules{}
+
+// Module gives a module with its owner in the form that contracts see.
+func (m modules) Module(ctx context.Context, id ao.ID) (engine.Module, error) {
+	record, err := m.gateway.Lookup(ctx, id)
+	if err != nil {
+		return engine.Module{}, err
+	}
+	data, err := m.gateway.Data(ctx, id)
+	if err != nil {
+		return engine.Module{}, err
+	}
+	return engine.Module{ID: id, Owner: ownerAddress(record), Tags: record.Tags, Bytes: data}, nil
+}
+
+func ownerAddress(record gateway.Record) string {
+	if record.OwnerKey == nil {
+		return record.Owner.String()
+	}
+	return dataitem.NativeAddress(record.OwnerKey)
+}
+
+// items gives the engine what a bare assignment names: a message of this
+// node's own log, or anything the gateway holds.
+type items struct {
+	log     aolog.Log
+	gateway *gateway.Gateway
+}
+
+var _ engine.ItemSource = items{}
+
+// Item gives an item or transaction by id.
+func (s items) Item(ctx context.Context, id ao.ID) (engine.TxMeta, error) {
+	item, err := logItems{s.log}.Item(ctx, id)
+	if err == nil {
+		return metaOfItem(item), nil
+	}
+	if ao.CodeOf(err) != ao.CodeNotFound {
+		return engine.TxMeta{}, err
+	}
+	record, err := s.gateway.Lookup(ctx, id)
+	if err != nil {
+		return engine.TxMeta{}, err
+	}
+	data, err := s.gateway.Data(ctx, id)
+	if err != nil {
+		return engine.TxMeta{}, err
+	}
+	meta := engine.TxMeta{
+		ID: id, Signature: record.Signature, Owner: ownerAddress(record), OwnerKey: record.OwnerKey,
+		HasAnchor: record.Anchor != nil, Anchor: string(record.Anchor), Tags: record.Tags, Data: data,
+	}
+	if !record.Target.IsZero() {
+		meta.Target = record.Target.String()
+	}
+	return meta, nil
+}
+
+func metaOfItem(item *dataitem.Item) engine.TxMeta {
+	meta := engine.TxMeta{
+		ID: item.ID(), Signature: item.Signature, Owner: item.Address(), OwnerKey: item.Owner,
+		Tags: item.Tags, Data: item.Data,
+	}
+	meta.Anchor, meta.HasAnchor = item.AnchorText()
+	if target := item.TargetID(); !target.IsZero() {
+		meta.Target = target.String()
+	}
+	return meta
+}
+
+// logItems finds items and assignments of the log by id.
+type logItems struct{ log aolog.Log }
+
+var _ gateway.Source = logItems{}
+
+// Item gives a process, message or assignment.
+func (s logItems) Item(ctx context.Context, id ao.ID) (*dataitem.Item, error) {
+	process, nonce, err := s.log.Locate(ctx, id)
+	if errors.Is(err, aolog.ErrEntryUnknown) {
+		return nil, ao.Errorf(ao.CodeNotFound, "item %s is not in this node's log", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	entry, err := s.log.Read(ctx, process, nonce)
+	if err != nil {
+		return nil, err
+	}
+	if entry.ID == id {
+		return dataitem.Parse(entry.AssignmentBytes)
+	}
+	if entry.IsBare() {
+		return nil, ao.Errorf(ao.CodeNotFound, "item %s was assigned by name and is not in this node's log", id)
+	}
+	return entry.Item()
+}
+
+// fallback breaks the circle between gateway and log: the gateway opens first
+// and may be asked only once the log is open too.
+type fallback struct{ source gateway.Source }
+
+// Item asks the log once there is one.
+func (f *fallback) Item(ctx context.Context, id ao.ID) (*dataitem.Item, error) {
+	if f.source == nil {
+		return nil, ao.Errorf(ao.CodeUnavailable, "item %s: %w", id, errNotRunning)
+	}
+	return f.source.Item(ctx, id)
+}
+
+// publishingLog is the node's log as its own units write to it: a process is
+// visible at the gateway before its spawn is answered, because clients look it
+// up there at once. Messages follow by settlement.
+type publishingLog struct {
+	aolog.Log
+	gateway *gateway.Gateway
+}
+
+// Append appends, and puts new processes where clients look for them.
+func (l publishingLog) Append(ctx context.Context, proposal aolog.Proposal) (aolog.Entry, bool, error) {
+	entry, duplicate, err := l.Log.Append(ctx, proposal)
+	if err != nil || duplicate || !entry.Message.IsZero() {
+		return entry, duplicate, err
+	}
+	if _, err := l.gateway.PutVerified(ctx, proposal.Item); err != nil {
+		return entry, duplicate, err
+	}
+	return entry, duplicate, nil
+}
