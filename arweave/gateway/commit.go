@@ -34,15 +34,19 @@ type job struct {
 type committer struct {
 	db *badger.DB
 	// after runs when a group is on disk, before it is acknowledged.
-	after  func() error
-	jobs   chan *job
-	stop   chan struct{}
-	ended  chan struct{}
-	broken error // owned by run: the first failure of the disk
+	after   func() error
+	onFatal func(error)
+	jobs    chan *job
+	stop    chan struct{}
+	ended   chan struct{}
+	broken  error // owned by run: the first failure of the disk
 }
 
-func startCommitter(db *badger.DB, after func() error) *committer {
-	c := &committer{db: db, after: after, jobs: make(chan *job, jobQueueSize), stop: make(chan struct{}), ended: make(chan struct{})}
+func startCommitter(db *badger.DB, after func() error, onFatal func(error)) *committer {
+	c := &committer{
+		db: db, after: after, onFatal: onFatal,
+		jobs: make(chan *job, jobQueueSize), stop: make(chan struct{}), ended: make(chan struct{}),
+	}
 	go c.run()
 	return c
 }
@@ -135,7 +139,9 @@ func (c *committer) gather(first *job) []*job {
 // what it holds, so every later change is refused.
 func (c *committer) commit(group []*job) {
 	if c.broken == nil {
-		c.broken = c.write(group)
+		if c.broken = c.write(group); c.broken != nil {
+			c.onFatal(c.broken)
+		}
 	}
 	for _, j := range group {
 		if c.broken != nil {

@@ -65,7 +65,7 @@ func Open(o Options) (*Gateway, error) {
 	if err == nil {
 		g.schema, err = parseSchema(g)
 	}
-	g.commit = startCommitter(db, func() error { return g.marker.set(g.sequence.Load()) })
+	g.commit = startCommitter(db, func() error { return g.marker.set(g.sequence.Load()) }, o.OnFatal)
 	if err == nil {
 		err = g.resume(context.Background())
 	}

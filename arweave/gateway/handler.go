@@ -147,7 +147,7 @@ func (g *Gateway) routeThree(name, argument, detail string) handlerFunc {
 		}
 		return with2(g.getTxField, argument, detail)
 	case "price":
-		return with(g.getPrice, argument)
+		return with2(g.getPriceFor, argument, detail)
 	case "mint":
 		return with2(g.getMint, argument, detail)
 	case "wallet":

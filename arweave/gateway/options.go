@@ -35,6 +35,9 @@ type Options struct {
 	DataBytesMax uint64
 	// Fallback finds items that were never put here; default none.
 	Fallback Source
+	// OnFatal is told, once, that the disk failed a write. Nothing can be stored
+	// from then on; default none.
+	OnFatal func(error)
 	// Logger receives what an operator can act on; default none.
 	Logger zerolog.Logger
 }
@@ -63,6 +66,9 @@ const (
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.OnFatal == nil {
+		o.OnFatal = func(error) {}
 	}
 	if o.BlockIntervalMS <= 0 {
 		o.BlockIntervalMS = blockIntervalDefaultMS

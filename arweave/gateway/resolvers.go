@@ -89,6 +89,9 @@ func (r *rootResolver) shown(err error) error {
 	if _, ok := errors.AsType[*ao.Error](err); ok || errors.Is(err, context.Canceled) {
 		return err
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return ao.Errorf(ao.CodeTimeout, "the query took longer than %s: narrow it by ids, owners, recipients or tags", queryTimeMax)
+	}
 	r.g.options.Logger.Error().Err(err).Msg("GraphQL query failed")
 	return errors.New("the gateway's store could not be read")
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/graph-gophers/graphql-go"
 	"github.com/rs/zerolog"
@@ -78,6 +79,7 @@ const (
 	queryTextBytesMax  = 64 << 10
 	queryDepthMax      = 16
 	querySelectionsMax = 2000
+	queryTimeMax       = 10 * time.Second
 )
 
 func parseSchema(g *Gateway) (*graphql.Schema, error) {

@@ -44,11 +44,21 @@ func (g *Gateway) getAnchor(w http.ResponseWriter, _ *http.Request) error {
 	return writeText(w, http.StatusOK, block.ID)
 }
 
+// getPrice takes /price/{bytes}. Storing is free.
 func (g *Gateway) getPrice(w http.ResponseWriter, _ *http.Request, text string) error {
 	if _, err := strconv.ParseUint(text, 10, 63); err != nil {
 		return ao.Errorf(ao.CodeInvalid, "%q is not a number of bytes", clip(text))
 	}
 	return writeText(w, http.StatusOK, "0")
+}
+
+// getPriceFor takes a node's /price/{bytes}/{target} and a bundler's
+// /price/{token}/{bytes}.
+func (g *Gateway) getPriceFor(w http.ResponseWriter, r *http.Request, first, second string) error {
+	if _, err := strconv.ParseUint(first, 10, 63); err != nil {
+		first = second
+	}
+	return g.getPrice(w, r, first)
 }
 
 // mineMax bounds one request to move the height on.
@@ -131,7 +141,6 @@ type blockJSON struct {
 	RewardAddr    string   `json:"reward_addr"`
 	Tags          []string `json:"tags"`
 	BlockSize     string   `json:"block_size"`
-	WeaveSize     string   `json:"weave_size"`
 }
 
 func (g *Gateway) getCurrentBlock(w http.ResponseWriter, r *http.Request) error {
@@ -161,7 +170,7 @@ func (g *Gateway) writeBlock(ctx context.Context, w http.ResponseWriter, height 
 	}
 	b := blockJSON{
 		PreviousBlock: block.Previous, Timestamp: block.Timestamp, Height: height, Hash: block.ID, IndepHash: block.ID,
-		Txs: []string{}, RewardAddr: "unclaimed", Tags: []string{}, BlockSize: "0", WeaveSize: "0",
+		Txs: []string{}, RewardAddr: "unclaimed", Tags: []string{}, BlockSize: "0",
 	}
 	err := g.blockContents(ctx, height, &b)
 	if err != nil {

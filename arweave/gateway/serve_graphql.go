@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -46,7 +47,9 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, request graphQL
 	if request.Query == "" {
 		return ao.Errorf(ao.CodeInvalid, `POST a GraphQL query as JSON {"query":"…","variables":{…}}`)
 	}
-	response := g.schema.Exec(r.Context(), request.Query, request.OperationName, request.Variables)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeMax)
+	defer cancel()
+	response := g.schema.Exec(ctx, request.Query, request.OperationName, request.Variables)
 	status := http.StatusOK
 	if len(response.Errors) > 0 && (len(response.Data) == 0 || string(response.Data) == "null") {
 		status = http.StatusBadRequest

@@ -41,10 +41,19 @@ func (g *Gateway) PutTx(ctx context.Context, tx *arweave.Tx) (stored bool, err e
 		}
 		stored = p.isNew
 	}
+	if tx.DataSize == 0 {
+		return stored, nil
+	}
 	if len(tx.Data) > 0 {
 		return stored, g.putInlineData(ctx, tx)
 	}
-	return stored, nil
+	// Another transaction may have brought the same data.
+	file := chunkFile(tx.DataRoot, tx.DataSize)
+	done, _, err := g.uploaded(file, tx.DataSize)
+	if err != nil || !done {
+		return stored, err
+	}
+	return stored, g.completed(ctx, file)
 }
 
 func (g *Gateway) prepareTx(tx *arweave.Tx) (*put, error) {
