@@ -43,7 +43,7 @@ func (p *dryRunPool) close() {
 func (p *dryRunPool) wait() { p.wg.Wait() }
 
 // enter takes a slot, after waiting in the queue if that has room.
-func (p *dryRunPool) enter(ctx context.Context) (leave func(), err error) {
+func (p *dryRunPool) enter(ctx context.Context) (func(), error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -54,7 +54,7 @@ func (p *dryRunPool) enter(ctx context.Context) (leave func(), err error) {
 		return nil, ao.Errorf(ao.CodeRateLimited, "Dry-Run enqueue limit exceeded: %d dry runs are waiting, try again later", p.places)
 	}
 	p.wg.Add(1)
-	leave = func() { p.inHand.Add(-1); p.wg.Done() }
+	leave := func() { p.inHand.Add(-1); p.wg.Done() }
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	select {
