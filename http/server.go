@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -191,6 +192,10 @@ func readItem(r *http.Request) (*dataitem.Item, error) {
 	}
 	item, err := dataitem.Parse(body)
 	if err != nil {
+		if len(body) > 1 && binary.LittleEndian.Uint16(body) == uint16(dataitem.MultiAptos) {
+			// Refused whatever follows: the reason matters more than the length.
+			err = (&dataitem.Item{SignatureType: dataitem.MultiAptos}).Verify()
+		}
 		return nil, ao.Errorf(ao.CodeInvalid, "the body is not a signed data item: %w", err)
 	}
 	return item, nil
