@@ -209,8 +209,12 @@ func TestDamagedStoreNamesItsDirectory(t *testing.T) {
 	for _, pattern := range []string{"index/*.mem", "index/MANIFEST", "index/*.sst"} {
 		dir := t.TempDir()
 		g := mustOpen(t, gateway.Options{Dir: dir})
-		for i := range 200 {
-			if _, err := g.PutItem(context.Background(), sign(t, wallet(t, 1), dataitem.Draft{Tags: tags("I", itoa(i)), Data: patterned(3000)})); err != nil {
+		for i := range 20 {
+			var batch []*dataitem.Item
+			for j := range 10 {
+				batch = append(batch, sign(t, wallet(t, 1), dataitem.Draft{Tags: tags("I", itoa(10*i+j)), Data: patterned(3000)}))
+			}
+			if err := g.PutVerifiedBatch(context.Background(), batch); err != nil {
 				t.Fatal(err)
 			}
 		}
