@@ -4,12 +4,20 @@ import (
 	"time"
 )
 
+// measureEvery is how many messages may pass before memory is measured again:
+// measuring asks the operating system about every page.
+const measureEvery = 32
+
 // resident gives the memory that a process's instance holds.
 func (e *Engine) resident(p *process) uint64 {
-	if p.live == nil {
+	l := p.live
+	if l == nil {
 		return 0
 	}
-	return p.live.machine.ResidentBytes()
+	if l.bytes == 0 || l.at >= l.measured+measureEvery {
+		l.bytes, l.measured = max(1, l.machine.ResidentBytes()), l.at
+	}
+	return l.bytes
 }
 
 // evict puts idle processes away until the rest is within the memory budget.

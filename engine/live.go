@@ -22,6 +22,8 @@ type live struct {
 	broken bool
 	// replayCost is the time that going from the newest snapshot to here took.
 	replayCost time.Duration
+	bytes      uint64 // memory in use at nonce measured
+	measured   uint64
 }
 
 // open makes an instance of a process in the newest state that has a snapshot,
@@ -44,7 +46,7 @@ func (e *Engine) open(p *process, next uint64) (*live, error) {
 	}
 	if machine == nil {
 		if machine, err = definition.module.code.New(e.working, config, nil); err != nil {
-			return nil, fmt.Errorf("start process %s: %w", p.id, err)
+			return nil, startFailure(p.id, err)
 		}
 	}
 	l := &live{definition: definition, machine: machine, at: at}
@@ -56,6 +58,19 @@ func (e *Engine) open(p *process, next uint64) (*live, error) {
 		l.last = before.Assignment
 	}
 	return l, nil
+}
+
+// startFailure says why a module cannot begin: its fault, unless the node is
+// stopping.
+func startFailure(process ao.ID, err error) error {
+	code := ao.CodeUnprocessable
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, vm.ErrMemoryLimit):
+		code = ao.CodeTooLarge
+	}
+	return &ao.Error{Code: code, Message: fmt.Sprintf("process %s cannot start: %v", process, err), Cause: err}
 }
 
 // handle runs one message. A panic of a driver is an error: a guest that finds

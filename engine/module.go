@@ -94,8 +94,11 @@ func (c *moduleCache) loadNow(ctx context.Context, id ao.ID, name string) (*load
 	if unsupported, ok := errors.AsType[*vm.UnsupportedError](err); ok {
 		return nil, &ao.Error{Code: ao.CodeUnprocessable, Message: fmt.Sprintf("module %q cannot run here: %s", id, unsupported.Feature), Cause: err}
 	}
+	if errors.Is(err, context.Canceled) {
+		return nil, err
+	}
 	if err != nil {
-		return nil, fmt.Errorf("load module %s with %s: %w", id, driver.Name(), err)
+		return nil, &ao.Error{Code: ao.CodeUnprocessable, Message: fmt.Sprintf("module %q cannot be loaded by %s: %v", id, driver.Name(), err), Cause: err}
 	}
 	published.Bytes = nil
 	return &loadedModule{published, module}, nil
