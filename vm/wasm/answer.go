@@ -2,7 +2,6 @@ package wasm
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,8 +39,8 @@ func (p *Process) explain(err error) error {
 	if left, ok := p.instance.Global(binary.GasExport); ok && int64(left) < 0 {
 		return vm.ErrOutOfGas
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if outside, ok := errors.AsType[hostError](err); ok {
+		return outside.error
 	}
 	if p.host.memoryRefused {
 		return fmt.Errorf("%w: %w", vm.ErrMemoryLimit, err)

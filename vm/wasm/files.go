@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -135,7 +136,7 @@ func weaveDriveOpen(h *host, s []uint64) error {
 		return give(s, 0)
 	}
 	if err != nil {
-		return err
+		return hostError{fmt.Errorf("open %s: %w", path, err)}
 	}
 	if h.files == nil {
 		h.files = map[uint32]*openFile{}

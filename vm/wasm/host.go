@@ -286,3 +286,9 @@ func utf16Length(text []byte) (n uint64) {
 type exitError struct{ code int32 }
 
 func (e exitError) Error() string { return fmt.Sprintf("program terminated with exit(%d)", e.code) }
+
+// hostError is a failure of the world outside, which is no result of the
+// guest's: the same message may go well later.
+type hostError struct{ error }
+
+func (e hostError) Unwrap() error { return e.error }

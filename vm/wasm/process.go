@@ -82,6 +82,7 @@ func (p *Process) boot(ctx context.Context) error {
 // Handle runs one message; see vm.Process.
 func (p *Process) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
 	if err := ctx.Err(); err != nil {
+		p.undoable = p.failed // this message did nothing that could be undone
 		return vm.Output{}, err
 	}
 	if p.failed {
@@ -202,7 +203,7 @@ func (p *Process) renewInstance(ctx context.Context) error {
 
 func (p *Process) growTo(size uint64) error {
 	have := uint64(len(p.instance.Memory()))
-	if have > size || !p.instance.Grow((size-have)/vm.PageBytes) {
+	if have > size || size%vm.PageBytes != 0 || !p.instance.Grow((size-have)/vm.PageBytes) {
 		return fmt.Errorf("%w: a memory of %d bytes cannot become one of %d", vm.ErrMemoryLimit, have, size)
 	}
 	return nil

@@ -27,6 +27,23 @@ func newDriver(tb testing.TB) vm.Driver {
 	return driver
 }
 
+func TestConformance(t *testing.T) { vmtest.Conformance(t, newDriver) }
+
+func TestConformanceOfTheInterpreter(t *testing.T) {
+	vmtest.Conformance(t, func(tb testing.TB) vm.Driver {
+		driver, err := wazero.NewDriver(wazero.Options{Interpreter: true})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() {
+			if err := driver.Close(); err != nil {
+				tb.Error(err)
+			}
+		})
+		return driver
+	})
+}
+
 func TestResultsEqualTheReferenceLoaders(t *testing.T) {
 	for _, module := range []struct{ file, format string }{
 		{"aos2_0_1.wasm", wasm.FormatWasm64},
