@@ -28,6 +28,8 @@ type fileStore interface {
 	// writeAt stores a piece of the file of this size, which may have holes.
 	writeAt(key dataitem.ID, size, offset uint64, piece []byte) error
 	open(key dataitem.ID) (dataFile, error)
+	// remove frees a file's space. Whoever has it open can still read it.
+	remove(key dataitem.ID) error
 }
 
 // diskFiles is one directory of files, spread over 256 subdirectories.
@@ -112,6 +114,8 @@ func (d *diskFiles) writeAt(key dataitem.ID, size, offset uint64, piece []byte) 
 
 func (d *diskFiles) open(key dataitem.ID) (dataFile, error) { return os.Open(d.path(key)) }
 
+func (d *diskFiles) remove(key dataitem.ID) error { return os.Remove(d.path(key)) }
+
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -153,6 +157,13 @@ func (m *memoryFiles) open(key dataitem.ID) (dataFile, error) {
 		return nil, os.ErrNotExist
 	}
 	return memoryFile{bytes.NewReader(data)}, nil
+}
+
+func (m *memoryFiles) remove(key dataitem.ID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.files, key)
+	return nil
 }
 
 type memoryFile struct{ *bytes.Reader }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -149,7 +150,7 @@ func TestPin(t *testing.T) {
 			ctx := context.Background()
 			id := dataitem.AddressOf([]byte("a module of mainnet"))
 			module := tags("Data-Protocol", "ao", "Type", "Module", "Content-Type", "application/wasm")
-			for _, data := range []string{"first", "second", strings.Repeat("third", 20_000)} {
+			for _, data := range []string{"first", strings.Repeat("second", 20_000), strings.Repeat("third", 20_000), strings.Repeat("third", 20_000)} {
 				if err := w.g.Pin(ctx, id, module, []byte(data)); err != nil {
 					t.Fatal(err)
 				}
@@ -157,6 +158,15 @@ func TestPin(t *testing.T) {
 				if got.status != 200 || got.body != data || got.header.Get("X-Wallaby-Pinned") != "true" || got.header.Get("Content-Type") != "application/wasm" {
 					t.Errorf("%d, %d bytes, %v", got.status, len(got.body), got.header)
 				}
+			}
+			if dir != "" {
+				files, err := filepath.Glob(filepath.Join(dir, "data", "*", "*"))
+				if err != nil || len(files) != 1 {
+					t.Errorf("%d files are left of those that were pinned, %v", len(files), err)
+				}
+			}
+			if w.g.Count() != 3 {
+				t.Errorf("pinning the same again was counted: %d", w.g.Count())
 			}
 			pinned, err := w.g.Pinned()
 			if err != nil || len(pinned) != 1 || pinned[0] != id {

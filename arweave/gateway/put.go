@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,11 +90,21 @@ func (g *Gateway) Pin(ctx context.Context, id ao.ID, tags dataitem.Tags, data []
 	if err != nil {
 		return fmt.Errorf("pin %s: %w", id, err)
 	}
+	file := pinFile(id, data)
+	if record != nil && record.at.kind == inFile && record.at.file == file && bytes.Equal(record.header, header) {
+		return nil
+	}
 	p := &put{id: id, tags: tags, stored: storedRecord{kind: kindPin, dataSize: uint64(len(data)), header: header}}
-	if err := g.placeData(p, pinFile(id, data), data); err != nil {
+	if err := g.placeData(p, file, data); err != nil {
 		return fmt.Errorf("pin %s: %w", id, err)
 	}
-	return g.write(ctx, p)
+	if err := g.write(ctx, p); err != nil {
+		return err
+	}
+	if record != nil && record.at.kind == inFile && record.at.file != file {
+		return g.files.remove(record.at.file)
+	}
+	return nil
 }
 
 // put is one record on its way into the store.
