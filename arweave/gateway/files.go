@@ -114,7 +114,12 @@ func (d *diskFiles) writeAt(key dataitem.ID, size, offset uint64, piece []byte) 
 
 func (d *diskFiles) open(key dataitem.ID) (dataFile, error) { return os.Open(d.path(key)) }
 
-func (d *diskFiles) remove(key dataitem.ID) error { return os.Remove(d.path(key)) }
+func (d *diskFiles) remove(key dataitem.ID) error {
+	if err := os.Remove(d.path(key)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove replaced data: %w", err)
+	}
+	return nil
+}
 
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
