@@ -36,10 +36,10 @@ type Code interface {
 // error ends the guest's call with that error.
 type HostFunc func(ctx context.Context, stack []uint64) error
 
-// Instance is a live module. One goroutine uses it at a time; only SetGlobal of
-// the gas counter may come from another.
+// Instance is a live module. One goroutine uses it at a time.
 type Instance interface {
-	// Call calls an export that gives at most one result.
+	// Call calls an export that gives at most one result. A context that ends
+	// does not end the call; Interrupt does.
 	Call(ctx context.Context, name string, args ...uint64) (uint64, error)
 	// Memory is a view of the memory, valid until the next Call or Grow.
 	Memory() []byte
@@ -49,5 +49,9 @@ type Instance interface {
 	Global(name string) (uint64, bool)
 	// SetGlobal writes an exported mutable global.
 	SetGlobal(name string, value uint64) error
+	// Interrupt makes the call in hand end soon with an error. It is called from
+	// another goroutine, again and again until the call has ended, after which
+	// the instance is only closed.
+	Interrupt()
 	Close() error
 }

@@ -32,6 +32,7 @@ type Process struct {
 	refreshCost time.Duration
 	undoable    bool // there was a Handle since the last Rollback
 	failed      bool // the last Handle did not end well
+	interrupted bool // the instance is of no more use
 }
 
 var _ vm.Process = (*Process)(nil)
@@ -119,6 +120,7 @@ func (p *Process) run(ctx context.Context, call vm.Call, timeoutMS int64) (vm.Ou
 	stop := watch(ctx, p.instance, timeoutMS)
 	text, err := p.host.handle(ctx, call.Message, call.Env)
 	why := stop()
+	p.interrupted = why != nil
 	output := vm.Output{MemoryBytes: uint64(len(p.instance.Memory()))}
 	if left, ok := p.instance.Global(binary.GasExport); ok && p.module.reportsGas() && why == nil {
 		output.GasUsed = uint64(limit - int64(left))
@@ -178,7 +180,7 @@ func (p *Process) refreshBase() error {
 // restoreBase puts the image back. A memory that has grown since cannot shrink,
 // so the instance is made anew.
 func (p *Process) restoreBase(ctx context.Context) error {
-	if len(p.instance.Memory()) != len(p.base.bytes) {
+	if p.interrupted || len(p.instance.Memory()) != len(p.base.bytes) {
 		if err := p.renewInstance(ctx); err != nil {
 			return err
 		}
@@ -197,7 +199,7 @@ func (p *Process) renewInstance(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("instantiate module: %w", err)
 	}
-	p.instance, p.host.instance = instance, instance
+	p.instance, p.host.instance, p.interrupted = instance, instance, false
 	return p.growTo(uint64(len(p.base.bytes)))
 }
 

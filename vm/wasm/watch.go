@@ -2,19 +2,15 @@ package wasm
 
 import (
 	"context"
-	"math"
 	"sync"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/vm"
-	"github.com/wallaby-ao/wallaby/vm/wasm/binary"
 )
 
-// watch stops a guest that runs longer than its wall clock, or whose caller has
-// given up, by taking its gas away, which its next loop or call notices. The
-// store may fall between a load and a store of the guest's own and be lost, so
-// it is repeated until the guest stops. The returned function ends the watch
-// and gives the reason if it had to act.
+// watch interrupts a guest that runs longer than its wall clock, or whose caller
+// has given up. The returned function ends the watch and gives the reason if it
+// had to act.
 func watch(ctx context.Context, instance Instance, timeoutMS int64) (stop func() error) {
 	if timeoutMS <= 0 && ctx.Done() == nil {
 		return func() error { return nil }
@@ -28,7 +24,7 @@ func watch(ctx context.Context, instance Instance, timeoutMS int64) (stop func()
 	act := func(why error) {
 		once.Do(func() {
 			reason = why
-			takeGas(instance, done)
+			interrupt(instance, done)
 		})
 	}
 	acting.Add(1)
@@ -57,8 +53,8 @@ func watch(ctx context.Context, instance Instance, timeoutMS int64) (stop func()
 	}
 }
 
-// takeGas leaves the guest without gas until done.
-func takeGas(instance Instance, done <-chan struct{}) {
+// interrupt interrupts the guest until done.
+func interrupt(instance Instance, done <-chan struct{}) {
 	const every = time.Millisecond
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -68,7 +64,7 @@ func takeGas(instance Instance, done <-chan struct{}) {
 			return
 		default:
 		}
-		_ = instance.SetGlobal(binary.GasExport, math.MaxUint64)
+		instance.Interrupt()
 		select {
 		case <-done:
 			return

@@ -15,7 +15,7 @@ import (
 
 // code is a compiled module with the host modules that all its instances share.
 type code struct {
-	runtime  rt.Runtime
+	engine   *Engine
 	compiled rt.CompiledModule
 	hosts    map[string]api.Module
 }
@@ -88,12 +88,12 @@ func (c *code) Instantiate(ctx context.Context, imports []wasm.HostFunc, memoryB
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{imports: imports, space: space, functions: map[string]api.Function{}, globals: map[string]api.Global{}}
+	in := &instance{interpreted: c.engine.options.Interpreter, imports: imports, space: space, functions: map[string]api.Function{}, globals: map[string]api.Global{}}
 	ctx = experimental.WithImportResolver(ctx, func(name string) api.Module { return c.hosts[name] })
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(
 		func(_, _ uint64) experimental.LinearMemory { return memory{space} }))
 	config := rt.NewModuleConfig().WithName("").WithStartFunctions()
-	in.module, err = c.runtime.InstantiateModule(in.within(ctx), c.compiled, config)
+	in.module, err = c.engine.runtime.InstantiateModule(in.within(ctx), c.compiled, config)
 	if err != nil {
 		return nil, errors.Join(explain(err), in.Close())
 	}

@@ -56,6 +56,9 @@ func NewEngine(o Options) (*Engine, error) {
 		e.cache = cache
 		config = config.WithCompilationCache(cache)
 	}
+	// The interpreter looks for an interruption by itself. Compiled code need not:
+	// it looks at its gas all the time.
+	config = config.WithCloseOnContextDone(o.Interpreter)
 	// Debug information would make every trap cost milliseconds, and prepared
 	// modules have none.
 	config = config.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
@@ -95,5 +98,5 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte, imports []wasm.Impor
 	if err != nil {
 		return nil, errors.Join(err, compiled.Close(ctx))
 	}
-	return &code{runtime: e.runtime, compiled: compiled, hosts: hosts}, nil
+	return &code{engine: e, compiled: compiled, hosts: hosts}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/wasm"
+	"github.com/wallaby-ao/wallaby/vm/wasm/binary"
 )
 
 // instance is one live module.
@@ -21,9 +23,12 @@ type instance struct {
 	functions map[string]api.Function
 	globals   map[string]api.Global
 	depth     int
+	// interpreted is set when the runtime itself can interrupt a call.
+	interpreted bool
 }
 
-// callContext adds the instance to a context without a search for it.
+// callContext adds the instance to a context without a search for it. It never
+// ends: only Interrupt ends a call, so that its caller knows of it.
 type callContext struct {
 	context.Context
 	in *instance
@@ -35,6 +40,10 @@ func (c callContext) Value(key any) any {
 	}
 	return c.Context.Value(key)
 }
+
+func (c callContext) Done() <-chan struct{} { return nil }
+
+func (c callContext) Err() error { return nil }
 
 func (in *instance) within(ctx context.Context) context.Context { return callContext{ctx, in} }
 
@@ -116,6 +125,17 @@ func (in *instance) SetGlobal(name string, value uint64) error {
 	}
 	g.Set(value)
 	return nil
+}
+
+// Interrupt has the runtime close an interpreted instance. It takes the gas of
+// compiled code, which the next loop or call notices; that may fall between a
+// load and a store of the guest's own and be lost, but not for ever.
+func (in *instance) Interrupt() {
+	if in.interpreted {
+		_ = in.module.CloseWithExitCode(context.Background(), sys.ExitCodeContextCanceled)
+		return
+	}
+	_ = in.SetGlobal(binary.GasExport, math.MaxUint64)
 }
 
 // Close frees the instance and its memory.
