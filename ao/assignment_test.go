@@ -8,15 +8,6 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 )
 
-func mustID(t *testing.T, s string) ID {
-	t.Helper()
-	id, err := ParseID(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
 func filledID(b byte) ID {
 	var id ID
 	for i := range id {

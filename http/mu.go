@@ -8,7 +8,6 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
-	"github.com/wallaby-ao/wallaby/messenger"
 )
 
 // Monitors remembers which processes somebody wants their crons pushed for.
@@ -19,9 +18,18 @@ type Monitors interface {
 	Remove(ctx context.Context, process ao.ID) error
 }
 
-// Tracer lists what became of a process's effects.
+// Tracer lists what became of what a process sent, oldest first.
 type Tracer interface {
-	Trace(process ao.ID) []messenger.Hop
+	Trace(process ao.ID) []Hop
+}
+
+// Hop is one attempt to deliver something.
+type Hop struct {
+	Kind      string // message, spawn or assign
+	Root      ao.ID  // the message that began it all
+	Delivered []ao.ID
+	TimeMS    int64
+	Error     string
 }
 
 // MUOptions say what a messenger unit serves.
@@ -141,7 +149,7 @@ func (m *mu) get(w http.ResponseWriter, r *http.Request) {
 		for _, id := range delivered(hop) {
 			answer.Edges = append(answer.Edges, traceEdge{Cursor: id, Node: traceNode{
 				ID: id, ProcessID: process.String(), ParentID: rootText(hop.Root), Timestamp: hop.TimeMS,
-				Type: traceTypes[string(hop.Kind)], Error: hop.Error,
+				Type: traceTypes[hop.Kind], Error: hop.Error,
 			}})
 		}
 	}
@@ -172,7 +180,7 @@ type (
 var traceTypes = map[string]string{"message": "MESSAGE", "spawn": "SPAWN", "assign": "ASSIGN"}
 
 // delivered gives the ids a hop made; a hop that made none still shows.
-func delivered(hop messenger.Hop) []string {
+func delivered(hop Hop) []string {
 	ids := make([]string, 0, len(hop.Delivered)+1)
 	for _, id := range hop.Delivered {
 		ids = append(ids, id.String())

@@ -19,6 +19,7 @@ func (n *Node) openGateway(context.Context) error {
 		Signer:   n.authority,
 		Now:      n.options.Now,
 		Fallback: n.fallback,
+		OnFatal:  n.fail,
 		Logger:   n.options.Logger.With().Str("pkg", "gateway").Logger(),
 	})
 	if err != nil {

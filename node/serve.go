@@ -74,6 +74,20 @@ func (w weave) Confirmations(ctx context.Context, id ao.ID) (depth uint64, known
 	return depth, true, nil
 }
 
+// tracer shows a messenger's deliveries to the messenger unit's route.
+type tracer struct{ messenger *messenger.Messenger }
+
+// Trace lists a process's deliveries.
+func (t tracer) Trace(process ao.ID) []aohttp.Hop {
+	var hops []aohttp.Hop
+	for _, hop := range t.messenger.Trace(process) {
+		hops = append(hops, aohttp.Hop{
+			Kind: string(hop.Kind), Root: hop.Root, Delivered: hop.Delivered, TimeMS: hop.TimeMS, Error: hop.Error,
+		})
+	}
+	return hops
+}
+
 // openServers starts to answer, on the ports of the units and on the gateway's
 // port for all of them.
 func (n *Node) openServers(context.Context) error {
@@ -82,7 +96,7 @@ func (n *Node) openServers(context.Context) error {
 	log := publishingLog{n.log, n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
 	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Address: n.SchedulerAddress(), NowMS: nowMS})
-	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state}, Tracer: n.messenger})
+	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state}, Tracer: tracer{n.messenger}})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: n.log, Evaluator: n.engine, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),
