@@ -149,14 +149,6 @@ func (t *table) forget(id ao.ID, done chan error) {
 	t.dropIfUnused(p)
 }
 
-// has reports whether a process has a row.
-func (t *table) has(id ao.ID) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, ok := t.rows[id]
-	return ok
-}
-
 func (t *table) row(id ao.ID) *process {
 	p, ok := t.rows[id]
 	if !ok {
