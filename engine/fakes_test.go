@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"sort"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
@@ -113,3 +116,25 @@ func openDB(tb testing.TB, dir string) *badger.DB {
 	}
 	return db
 }
+
+// lateModules is a ModuleSource whose module is published at some time.
+type lateModules struct{ published atomic.Bool }
+
+func (m *lateModules) Module(_ context.Context, id ao.ID) (Module, error) {
+	if !m.published.Load() {
+		return Module{}, ao.Errorf(ao.CodeNotFound, "module %s is not published", id)
+	}
+	return Module{ID: id, Tags: testTags}, nil
+}
+
+// ticking is a clock that moves when it is read.
+type ticking = atomic.Int64
+
+func decode(t *testing.T, text []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

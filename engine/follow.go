@@ -94,7 +94,9 @@ func (e *Engine) savePlace() error {
 	if positions == nil {
 		return nil
 	}
-	if err := e.store.keepPositions(e.table.lagging(), positions); err != nil {
+	lagging := e.table.lagging()
+	if err := e.store.keepPositions(lagging, positions); err != nil {
+		e.table.unmark(lagging)
 		return fmt.Errorf("save the place in the log: %w", err)
 	}
 	e.places.save(positions)

@@ -149,6 +149,14 @@ func (t *table) forget(id ao.ID, done chan error) {
 	t.dropIfUnused(p)
 }
 
+// has reports whether a process has a row.
+func (t *table) has(id ao.ID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.rows[id]
+	return ok
+}
+
 func (t *table) row(id ao.ID) *process {
 	p, ok := t.rows[id]
 	if !ok {
@@ -206,8 +214,11 @@ func (t *table) giveBack(p *process, bytes uint64, more bool) {
 	t.dropIfUnused(p)
 }
 
+// dropIfUnused forgets a process about which the store knows as much: it is
+// evaluated up to its head, or marked as behind.
 func (t *table) dropIfUnused(p *process) {
-	if p.phase == idle && p.live == nil && len(p.waiters) == 0 && len(p.forks) == 0 {
+	settled := p.known && (p.next > p.head || p.behind)
+	if settled && p.phase == idle && p.live == nil && len(p.waiters) == 0 && len(p.forks) == 0 {
 		delete(t.rows, p.id)
 	}
 }
@@ -277,6 +288,17 @@ func (t *table) lagging() (processes []ao.ID) {
 		}
 	}
 	return processes
+}
+
+// unmark takes back what lagging did: the marks did not get into the store.
+func (t *table) unmark(processes []ao.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range processes {
+		if p, ok := t.rows[id]; ok {
+			p.behind = false
+		}
+	}
 }
 
 // takeForks gives the wishes for a copy that a state can grant which has
