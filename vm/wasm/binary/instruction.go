@@ -10,6 +10,7 @@ const (
 	opLoop        = 0x03
 	opIf          = 0x04
 	opElse        = 0x05
+	opTry         = 0x06
 	opThrow       = 0x08
 	opEnd         = 0x0b
 	opBr          = 0x0c
@@ -18,6 +19,7 @@ const (
 	opReturn      = 0x0f
 	opCall        = 0x10
 	opCallInd     = 0x11
+	opReturnCall  = 0x12
 	opSelect      = 0x1b
 	opLocalGet    = 0x20
 	opLocalSet    = 0x21
@@ -30,12 +32,18 @@ const (
 	opI64Const    = 0x42
 	opF32Const    = 0x43
 	opF64Const    = 0x44
+	opI32Eqz      = 0x45
+	opI32Eq       = 0x46
+	opI32Ne       = 0x47
 	opI64LtS      = 0x53
 	opI64LeU      = 0x58
+	opI32And      = 0x71
+	opI32Or       = 0x72
 	opI64Sub      = 0x7d
 	opI32WrapI64  = 0xa7
 	opI64ExtendS  = 0xac // i64.extend_i32_s
 	opI64ExtendU  = 0xad // i64.extend_i32_u
+	opRefFunc     = 0xd2
 
 	prefixMisc    = 0xfc
 	prefixSIMD    = 0xfd

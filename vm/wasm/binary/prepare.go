@@ -63,7 +63,7 @@ func (e *UnsupportedError) Error() string { return "module is not supported: it 
 
 // passVersion changes whenever a pass changes what it writes, so that compiled
 // code and fingerprints of before are not taken for those of after.
-const passVersion = 1
+const passVersion = 2
 
 // Fingerprint names a module together with all that Prepare does to it.
 func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
@@ -75,7 +75,8 @@ func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
 }
 
 // Prepare rewrites a published module. The order of the passes matters: gas is
-// counted on the code that was published, NaNs before addresses because both
+// counted on the code that was published, a budget on what is left without
+// Asyncify, NaNs before addresses because both
 // use scratch locals but only the former adds arithmetic, longjmp last because
 // it must see every call, and state is exported when all globals are there.
 func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
@@ -98,7 +99,12 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 		return nil, err
 	}
 	info.BakedGas = m.internalizeGas()
-	if !info.BakedGas && o.Metering != MeteringNone {
+	exact := info.BakedGas || o.Metering == MeteringExact
+	if exact && !info.BakedGas {
+		m.meter(MeteringExact)
+	}
+	m.foldAsyncify()
+	if !exact && o.Metering != MeteringNone {
 		m.meter(o.Metering)
 	}
 	info.Metered = info.BakedGas || o.Metering != MeteringNone
