@@ -32,6 +32,9 @@ async function main () {
   const node = new Node({
     binary, dataDir, portBase: await freePortBase(), modules: [`${AOS}=${aos}`]
   })
+  process.once('exit', () => node.child?.kill('SIGKILL'))
+  process.once('SIGTERM', () => process.exit(1))
+  process.once('SIGINT', () => process.exit(1))
   try {
     await node.start()
     console.log(`      the node is ready after ${node.startMS} ms`)

@@ -2,7 +2,7 @@
 // counts at the end.
 import { appendFileSync } from 'node:fs'
 
-const TEST_TIMEOUT_MS = 180_000
+const TEST_TIMEOUT_MS = Number(process.env.E2E_TIMEOUT_MS ?? 120_000)
 
 export class Suite {
   passed = 0
