@@ -1,7 +1,8 @@
-// Small modules that misbehave, written by hand: each has the three exports a
-// node calls, and a handle that traps, never ends, or eats memory.
+// Small modules that misbehave, written by hand: each has the exports a node
+// calls, and a handle that traps, never ends, or eats memory.
 
 const PAGES_MIN = 2
+const I32 = 0x7f
 
 export const hostile = {
   'traps': module_([0x00]), // unreachable
@@ -13,17 +14,20 @@ export const hostile = {
 }
 
 function module_ (handleBody) {
-  const malloc = [0x41, 0x80, 0x20] // i32.const 4096: one place for all, nobody lives to read it
+  // One place for all that is allocated: nobody lives to read it.
+  const place = [0x41, 0x80, 0x20] // i32.const 4096
+  const types = [[0x60, 0, 0], [0x60, 0, 1, I32], [0x60, 1, I32, 0], [0x60, 1, I32, 1, I32], [0x60, 2, I32, I32, 1, I32]]
+  const functions = [
+    ['__wasm_call_ctors', 0, []], ['stackSave', 1, place], ['stackRestore', 2, []],
+    ['stackAlloc', 3, place], ['malloc', 3, place], ['handle', 4, handleBody]
+  ]
   return Buffer.from([
     0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00,
-    ...section(1, vec([[0x60, 1, 0x7f, 1, 0x7f], [0x60, 2, 0x7f, 0x7f, 1, 0x7f], [0x60, 0, 0]])),
-    ...section(3, vec([[0], [1], [2]])),
+    ...section(1, vec(types)),
+    ...section(3, vec(functions.map(([, type]) => [type]))),
     ...section(5, vec([[0x00, PAGES_MIN]])),
-    ...section(7, vec([
-      [...name('memory'), 0x02, 0], [...name('malloc'), 0x00, 0], [...name('handle'), 0x00, 1],
-      [...name('__wasm_call_ctors'), 0x00, 2]
-    ])),
-    ...section(10, vec([code(malloc), code(handleBody), code([])]))
+    ...section(7, vec([[...name('memory'), 0x02, 0], ...functions.map(([text], i) => [...name(text), 0x00, i])])),
+    ...section(10, vec(functions.map(([, , body]) => code(body))))
   ])
 }
 

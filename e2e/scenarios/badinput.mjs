@@ -143,17 +143,33 @@ export async function badInput (suite, world) {
 
 async function hostileModules (suite, world) {
   const limits = { 'Memory-Limit': '64-mb', 'Compute-Limit': '100000000' }
+  // A guest that gets no more memory decides itself what then: this one traps.
+  const causes = { traps: /unreachable/, 'loops for ever': /gas/, 'eats memory': /unreachable/ }
   for (const [name, wasm] of Object.entries(hostile)) {
     await suite.test(`a module that ${name} gives an error result`, async () => {
       const module = await publish(world, wasm, limits)
       const process = await world.spawn({ module })
       const { result } = await world.send(process, { Action: 'Try' }, ' ')
       assert.equal(typeof result.Error, 'string', JSON.stringify(result))
-      assert.notEqual(result.Error, '')
+      assert.match(result.Error, causes[name])
       assert.deepEqual([result.Messages, result.Spawns], [[], []])
-      console.log(`      ${result.Error}`)
     })
   }
+  await suite.test('Lua that loops for ever or eats memory fails, and the process goes on', async () => {
+    const process = await world.spawn({
+      tags: Object.entries({ 'Memory-Limit': '128-mb', 'Compute-Limit': '2000000000000' }).map(([name, value]) => ({ name, value }))
+    })
+    await world.evaluate(process, 'Kept = "yes"')
+    for (const [code, cause] of [
+      ['Kept = "no"; while true do end', /gas/],
+      ['Kept = "no"; local all = {}; for i = 1, 1e9 do all[i] = string.rep("x", 1e6) .. i end', /memory/]
+    ]) {
+      const { result } = await world.send(process, { Action: 'Eval' }, code)
+      assert.match(String(result.Error), cause)
+      assert.equal((await world.evaluate(process, 'return Kept')).output, 'yes')
+    }
+  })
+
   const cannotRun = [
     ['is no wasm', Buffer.from('not wasm at all'), {}, [422], /wasm|module/i],
     ['has an unknown format', hostile.traps, { 'Module-Format': 'evm-shanghai' }, [422], /Module-Format/],
