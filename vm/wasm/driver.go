@@ -141,6 +141,7 @@ func (m *Module) New(ctx context.Context, config vm.Config, snapshot vm.Snapshot
 	}
 	if err == nil {
 		err = p.refreshBase()
+		p.journal.first = snapshot == nil
 	}
 	if err != nil {
 		_ = p.Close()

@@ -6,6 +6,10 @@ import "bytes"
 type image struct {
 	space *Reservation
 	bytes []byte
+	// held marks the pages that the image has ever written to, heldPages counts
+	// them: the others are not in memory.
+	held      []bool
+	heldPages uint64
 }
 
 // osPageBytes is the grain at which memories are compared and copied.
@@ -26,18 +30,38 @@ func (i *image) update(memory []byte) bool {
 	if i.bytes = i.space.Commit(uint64(len(memory))); i.bytes == nil {
 		return false
 	}
-	copyChanged(i.bytes, memory)
+	for len(i.held) < len(memory)/osPageBytes {
+		i.held = append(i.held, false)
+	}
+	for at := 0; at < len(memory); at += osPageBytes {
+		page, held := memory[at:at+osPageBytes], &i.held[at/osPageBytes]
+		switch {
+		case *held:
+			copyPage(i.bytes[at:], page)
+		case !isZero(page):
+			copy(i.bytes[at:], page)
+			*held = true
+			i.heldPages++
+		}
+	}
 	return true
 }
 
-// copyChanged makes to equal to from. Comparing first leaves untouched pages of
-// both sides untouched.
+// residentBytes is the memory that the image takes.
+func (i *image) residentBytes() uint64 { return i.heldPages * osPageBytes }
+
+// copyChanged makes to equal to from, which are as long and made of pages.
 func copyChanged(to, from []byte) {
 	for at := 0; at < len(from); at += osPageBytes {
-		end := min(at+osPageBytes, len(from))
-		if !bytes.Equal(to[at:end], from[at:end]) {
-			copy(to[at:end], from[at:end])
-		}
+		copyPage(to[at:], from[at:at+osPageBytes])
+	}
+}
+
+// copyPage makes to equal to from. Comparing first leaves untouched pages of
+// both sides untouched.
+func copyPage(to, from []byte) {
+	if !bytes.Equal(to[:len(from)], from) {
+		copy(to, from)
 	}
 }
 

@@ -13,6 +13,7 @@ type journal struct {
 	calls []vm.Call
 	bytes int
 	spent time.Duration
+	first bool // the base is of before the first message
 }
 
 const (
@@ -24,9 +25,10 @@ const (
 	journalBytesMax = 16 << 20
 )
 
-// due reports whether it is time to renew the base.
+// due reports whether it is time to renew the base. The first message starts
+// whatever the guest has in it, which nobody wants to wait for twice.
 func (j *journal) due(cost time.Duration) bool {
-	return j.spent > journalRatio*cost || len(j.calls) >= journalCallsMax || j.bytes >= journalBytesMax
+	return j.first && len(j.calls) > 0 || j.spent > journalRatio*cost || len(j.calls) >= journalCallsMax || j.bytes >= journalBytesMax
 }
 
 // add keeps a copy of the call, since its bytes are the caller's. Messages of a

@@ -155,7 +155,7 @@ func (p *Process) Rollback(ctx context.Context) error {
 	}
 	p.undoable, p.failed = false, false
 	if len(again) == 0 {
-		p.journal = journal{}
+		p.journal = journal{first: p.journal.first}
 		return nil
 	}
 	return p.refreshBase()
@@ -264,9 +264,10 @@ func (p *Process) Fork(ctx context.Context) (vm.Process, error) {
 	return fork, nil
 }
 
-// ResidentBytes counts the memory in use by the image and the instance.
+// ResidentBytes takes the instance for as large as the image, which holds about
+// the same pages.
 func (p *Process) ResidentBytes() uint64 {
-	return resident(p.instance.Memory()) + resident(p.base.bytes)
+	return 2 * p.base.residentBytes()
 }
 
 // Close frees the instance and the image.

@@ -58,3 +58,45 @@ func BenchmarkEvalReference(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAround measures what surrounds evaluations.
+func BenchmarkAround(b *testing.B) {
+	newProcess := func(b *testing.B) vm.Process {
+		p := vmtest.Start(b, newDriver(b), vmtest.ModulePath(b, "aos2_0_6.wasm"), wasm.FormatWasm64)
+		for _, message := range vmtest.AosBattery()[:12] {
+			if _, err := p.Handle(b.Context(), vm.Call{Message: message, Env: vmtest.Env(), GasLimit: vmtest.GasLimit}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return p
+	}
+	b.Run("rollback", func(b *testing.B) {
+		p := newProcess(b)
+		for n := 1; b.Loop(); n++ {
+			if _, err := p.Handle(b.Context(), vm.Call{Message: vmtest.Eval(n, `error("x")`), Env: vmtest.Env()}); err != nil {
+				b.Fatal(err)
+			}
+			if err := p.Rollback(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("fork", func(b *testing.B) {
+		p := newProcess(b)
+		for b.Loop() {
+			fork, err := p.Fork(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := fork.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("snapshot", func(b *testing.B) {
+		p := newProcess(b)
+		for b.Loop() {
+			vmtest.TakeSnapshot(b, p)
+		}
+	})
+}

@@ -51,9 +51,36 @@ func TestResultsEqualTheReferenceLoaders(t *testing.T) {
 		{"aos2_0_6.wasm", wasm.FormatWasm64},
 		{"aos2_0_4_32.wasm", wasm.FormatEmscripten4},
 		{"sqlite.wasm", wasm.FormatWasm64},
+		{"aos2_0_4_32.wasm", wasm.FormatMetered32},
+		{"aos2_0_6.wasm", wasm.FormatMetered64},
 	} {
-		t.Run(module.file, func(t *testing.T) {
+		t.Run(module.file+" "+module.format, func(t *testing.T) {
 			vmtest.Compare(t, newDriver(t), module.file, module.format, vmtest.AosBattery())
 		})
 	}
+}
+
+func TestHistories(t *testing.T) {
+	vmtest.Histories(t, newDriver(t), "aos2_0_6.wasm", wasm.FormatWasm64, vmtest.AosBattery())
+}
+
+// TestTenHotProcesses holds a process to what it needs: a full copy of the
+// memory of each would be 700 MB.
+func TestTenHotProcesses(t *testing.T) {
+	driver, path := newDriver(t), vmtest.ModulePath(t, "aos2_0_6.wasm")
+	var total uint64
+	for range 10 {
+		p := vmtest.Start(t, driver, path, wasm.FormatWasm64)
+		for n, message := range vmtest.AosBattery()[:12] {
+			if _, err := p.Handle(t.Context(), vm.Call{Message: message, Env: vmtest.Env(), GasLimit: vmtest.GasLimit}); err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		total += p.ResidentBytes()
+	}
+	const atMost = 200 << 20
+	if total > atMost {
+		t.Fatalf("ten processes hold %d MB, at most %d are allowed", total>>20, atMost>>20)
+	}
+	t.Logf("ten processes hold %d MB", total>>20)
 }
