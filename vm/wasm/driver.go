@@ -110,6 +110,10 @@ type Module struct {
 	how         behaviour
 	format      string
 	fingerprint [32]byte
+
+	// written marks the pages that a new instance has data in.
+	written     []bool
+	writtenOnce sync.Once
 }
 
 var _ vm.Module = (*Module)(nil)
@@ -134,14 +138,11 @@ func (m *Module) New(ctx context.Context, config vm.Config, snapshot vm.Snapshot
 	if err != nil {
 		return nil, err
 	}
-	if snapshot == nil {
-		err = p.boot(ctx)
-	} else {
+	if snapshot != nil {
 		err = p.restore(snapshot)
-	}
-	if err == nil {
+	} else if err = p.boot(ctx); err == nil {
 		err = p.refreshBase()
-		p.journal.first = snapshot == nil
+		p.journal.first = true
 	}
 	if err != nil {
 		_ = p.Close()

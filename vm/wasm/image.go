@@ -27,14 +27,29 @@ func newImage(max uint64) (*image, error) {
 // update makes the image equal to memory by copying the pages that differ. What
 // lies beyond a smaller memory is kept, to be compared when it grows again.
 func (i *image) update(memory []byte) bool {
-	if i.bytes = i.space.Commit(uint64(len(memory))); i.bytes == nil {
+	if !i.resize(len(memory)) {
 		return false
 	}
-	for len(i.held) < len(memory)/osPageBytes {
-		i.held = append(i.held, false)
+	i.put(0, memory)
+	return true
+}
+
+// resize makes the image larger, with zeros.
+func (i *image) resize(size int) bool {
+	if i.bytes = i.space.Commit(uint64(size)); i.bytes == nil {
+		return false
 	}
-	for at := 0; at < len(memory); at += osPageBytes {
-		page, held := memory[at:at+osPageBytes], &i.held[at/osPageBytes]
+	if missing := size/osPageBytes - len(i.held); missing > 0 {
+		i.held = append(i.held, make([]bool, missing)...)
+	}
+	return true
+}
+
+// put writes pages from the byte start on.
+func (i *image) put(start int, pages []byte) {
+	for n := 0; n < len(pages); n += osPageBytes {
+		page, at := pages[n:n+osPageBytes], start+n
+		held := &i.held[at/osPageBytes]
 		switch {
 		case *held:
 			copyPage(i.bytes[at:], page)
@@ -44,7 +59,30 @@ func (i *image) update(memory []byte) bool {
 			i.heldPages++
 		}
 	}
-	return true
+}
+
+// fill makes a new instance's memory equal to the image. It looks only at pages
+// that one of them has written to: written says which those are of the
+// instance.
+func (i *image) fill(memory []byte, written []bool) {
+	for page, held := range i.held[:len(i.bytes)/osPageBytes] {
+		at := page * osPageBytes
+		switch {
+		case held:
+			copy(memory[at:], i.bytes[at:at+osPageBytes])
+		case page < len(written) && written[page]:
+			clear(memory[at : at+osPageBytes])
+		}
+	}
+}
+
+// writtenPages marks the pages that are not all zero.
+func writtenPages(memory []byte) []bool {
+	written := make([]bool, len(memory)/osPageBytes)
+	for page := range written {
+		written[page] = !isZero(memory[page*osPageBytes : (page+1)*osPageBytes])
+	}
+	return written
 }
 
 // residentBytes is the memory that the image takes.

@@ -62,6 +62,7 @@ func (m *Module) newProcess(ctx context.Context, config vm.Config) (*Process, er
 		return nil, fmt.Errorf("instantiate module: %w", err)
 	}
 	p.instance, p.host.instance = instance, instance
+	m.writtenOnce.Do(func() { m.written = writtenPages(instance.Memory()) })
 	if p.base, err = newImage(limit); err != nil {
 		_ = p.Close()
 		return nil, err
@@ -177,13 +178,21 @@ func (p *Process) refreshBase() error {
 	return nil
 }
 
+// startFromBase puts the image into a new instance.
+func (p *Process) startFromBase() error {
+	if err := p.growTo(uint64(len(p.base.bytes))); err != nil {
+		return err
+	}
+	p.base.fill(p.instance.Memory(), p.module.written)
+	p.host.state = p.baseHost
+	return p.setGlobals(p.baseGlobals)
+}
+
 // restoreBase puts the image back. A memory that has grown since cannot shrink,
 // so the instance is made anew.
 func (p *Process) restoreBase(ctx context.Context) error {
 	if p.interrupted || len(p.instance.Memory()) != len(p.base.bytes) {
-		if err := p.renewInstance(ctx); err != nil {
-			return err
-		}
+		return p.renewInstance(ctx)
 	}
 	copyChanged(p.instance.Memory(), p.base.bytes)
 	p.host.state = p.baseHost
@@ -200,7 +209,7 @@ func (p *Process) renewInstance(ctx context.Context) error {
 		return fmt.Errorf("instantiate module: %w", err)
 	}
 	p.instance, p.host.instance, p.interrupted = instance, instance, false
-	return p.growTo(uint64(len(p.base.bytes)))
+	return p.startFromBase()
 }
 
 func (p *Process) growTo(size uint64) error {
@@ -243,19 +252,13 @@ func (p *Process) Fork(ctx context.Context) (vm.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fork: %w", err)
 	}
-	memory := p.instance.Memory()
-	err = fork.growTo(uint64(len(memory)))
-	var globals []uint64
-	if err == nil {
-		copyChanged(fork.instance.Memory(), memory)
-		fork.host.state = p.host.state
-		globals, err = p.globals()
+	fork.baseHost = p.host.state
+	fork.baseGlobals, err = p.globals()
+	if err == nil && !fork.base.update(p.instance.Memory()) {
+		err = vm.ErrMemoryLimit
 	}
 	if err == nil {
-		err = fork.setGlobals(globals)
-	}
-	if err == nil {
-		err = fork.refreshBase()
+		err = fork.startFromBase()
 	}
 	if err != nil {
 		_ = fork.Close()

@@ -66,48 +66,30 @@ func (p *Process) restore(r vm.SnapshotReader) error {
 	if err != nil {
 		return fmt.Errorf("restore memory: %w", err)
 	}
-	if err := p.growTo(size); err != nil {
-		return fmt.Errorf("restore: %w", err)
+	if size > p.base.space.Max() || size%vm.PageBytes != 0 || !p.base.resize(int(size)) {
+		return fmt.Errorf("restore: %w: there is no room for a memory of %d bytes", vm.ErrMemoryLimit, size)
 	}
-	values := make([]uint64, len(p.module.info.Globals))
-	for i := range values {
-		values[i] = binary.LittleEndian.Uint64(globals[8*i:])
+	p.baseGlobals = make([]uint64, len(p.module.info.Globals))
+	for i := range p.baseGlobals {
+		p.baseGlobals[i] = binary.LittleEndian.Uint64(globals[8*i:])
 	}
-	if err := p.setGlobals(values); err != nil {
-		return fmt.Errorf("restore: %w", err)
-	}
-	p.host.state = hostState{
+	p.baseHost = hostState{
 		clockMS: math.Float64frombits(binary.LittleEndian.Uint64(host)),
 		tempRet: binary.LittleEndian.Uint64(host[8:]),
 	}
-	return p.restorePages(r)
-}
-
-// restorePages writes the stored pages and clears what instantiation put into
-// the others.
-func (p *Process) restorePages(r vm.SnapshotReader) error {
-	memory := p.instance.Memory()
-	next := 0
-	clearTo := func(end int) {
-		for ; next < end; next += osPageBytes {
-			if page := memory[next : next+osPageBytes]; !isZero(page) {
-				clear(page)
-			}
+	err = r.Pages(func(index uint32, data []byte) error {
+		at := uint64(index) * vm.PageBytes
+		if at >= size || len(data) != vm.PageBytes {
+			return fmt.Errorf("page %d of %d bytes does not fit a memory of %d", index, len(data), size)
 		}
-	}
-	err := r.Pages(func(index uint32, data []byte) error {
-		at := int(index) * vm.PageBytes
-		if at < next || at+vm.PageBytes > len(memory) || len(data) != vm.PageBytes {
-			return fmt.Errorf("page %d of %d bytes does not fit a memory of %d", index, len(data), len(memory))
-		}
-		clearTo(at)
-		copyChanged(memory[at:at+vm.PageBytes], data)
-		next = at + vm.PageBytes
+		p.base.put(int(at), data)
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("restore pages: %w", err)
+	if err == nil {
+		err = p.startFromBase()
 	}
-	clearTo(len(memory))
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
 	return nil
 }
