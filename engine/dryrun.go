@@ -81,11 +81,13 @@ type forkAnswer struct {
 	err  error
 }
 
-// fork is a copy of a process's state for one use.
+// fork is a copy of a process's state for one use at a time.
 type fork struct {
 	*definition
 	machine vm.Process
 	last    ao.Assignment // what led to the state
+	broken  bool          // it cannot be used again
+	bytes   uint64        // its memory, while it is idle
 }
 
 // serveForks hands out copies to those whose nonce has been applied.
@@ -96,7 +98,7 @@ func (e *Engine) serveForks(p *process) {
 			request.done <- forkAnswer{err: fmt.Errorf("copy the state of process %s: %w", p.id, err)}
 			continue
 		}
-		request.done <- forkAnswer{fork: &fork{p.live.definition, machine, p.live.last}}
+		request.done <- forkAnswer{fork: &fork{definition: p.live.definition, machine: machine, last: p.live.last}}
 	}
 }
 
@@ -146,12 +148,12 @@ func (e *Engine) DryRun(ctx context.Context, process ao.ID, message DryRunMessag
 		}
 		wanted = &nonce
 	}
-	copied, err := e.fork(ctx, process)
+	copied, err := e.borrow(ctx, process)
 	if err != nil {
 		return ao.Result{}, err
 	}
 	defer func() {
-		if closeErr := copied.machine.Close(); err == nil {
+		if closeErr := e.giveBack(copied); err == nil {
 			err = closeErr
 		}
 	}()
@@ -170,6 +172,7 @@ func (e *Engine) tryOut(ctx context.Context, process ao.ID, copied *fork, messag
 	defer context.AfterFunc(e.working, cancel)()
 	l := &live{definition: copied.definition, machine: copied.machine}
 	output, err := l.handle(ctx, appendDryRunMessage(nil, process, message, copied.last.TimestampMS, copied.last.BlockHeight))
+	copied.broken = l.broken
 	if err == nil {
 		var decoded outcome
 		if decoded, err = decodeResponse(output.Response, output.GasUsed); err == nil {

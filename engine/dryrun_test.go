@@ -38,6 +38,30 @@ func TestDryRunLeavesNoTrace(t *testing.T) {
 	if got := b.output(process, b.send(process, "add b")); got != `",a,b"` {
 		t.Errorf("afterwards the output is %s", got)
 	}
+	// A copy is kept at hand, but never one of an older state.
+	if got, err := b.DryRun(t.Context(), process, DryRunMessage{Owner: "o", Data: text("add tried")}, nil); err != nil || string(got.Output) != `",a,b,tried"` {
+		t.Errorf("result is %s, %v", got.JSON(), err)
+	}
+}
+
+func TestDryRunsShareACopy(t *testing.T) {
+	b := newBench(t, nil)
+	process := b.spawn()
+	b.result(process, b.send(process, "add a"))
+	for range 5 {
+		if _, err := b.DryRun(t.Context(), process, DryRunMessage{Owner: "o", Data: text("trap x")}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if live := b.driver.live.Load(); live != 2 {
+		t.Errorf("%d machines are open, not the process's and one copy", live)
+	}
+	if _, err := b.DryRun(t.Context(), process, DryRunMessage{Owner: "o", Data: text("panic")}, nil); err == nil {
+		t.Error("a fault in the driver went unnoticed")
+	}
+	if live := b.driver.live.Load(); live != 1 {
+		t.Errorf("%d machines are open: a copy with a fault was kept", live)
+	}
 }
 
 func TestDryRunSeesWhatItIsToldAndTheLastEvaluation(t *testing.T) {

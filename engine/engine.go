@@ -19,6 +19,7 @@ type Engine struct {
 	modules   *moduleCache
 	snapshots *snapshotStore
 	dryRuns   *dryRunPool
+	forks     *forkCache
 	counters  counters
 	places    places
 
@@ -50,6 +51,7 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		modules:   newModuleCache(options.Modules, options.Drivers),
 		snapshots: &snapshotStore{store: s},
 		dryRuns:   newDryRunPool(options.DryRunWorkers, options.DryRunQueueMax),
+		forks:     &forkCache{countMax: options.DryRunWorkers, bytesMax: options.HotBytesMax / 4},
 		table:     newTable(options.QueueMax),
 		places:    places{reached: map[uint32]aolog.Position{}},
 	}
@@ -88,13 +90,14 @@ func (e *Engine) Close() error {
 		grace := time.AfterFunc(time.Duration(e.options.CloseGraceMS)*time.Millisecond, e.abort)
 		e.wg.Wait()
 		e.dryRuns.wait()
+		e.closeErr = closeForks(e.forks.close())
 		for _, p := range e.table.everything() {
 			e.putAway(p)
 			p.fail(errClosing())
 		}
 		grace.Stop()
 		e.abort()
-		e.closeErr = e.savePlace()
+		e.closeErr = errors.Join(e.closeErr, e.savePlace())
 	})
 	return e.closeErr
 }

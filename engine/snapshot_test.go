@@ -68,7 +68,8 @@ func TestCheapProcessesAreReplayedInsteadOfKept(t *testing.T) {
 	process := b.spawn()
 	b.result(process, b.send(process, "add a"))
 	b.result(process, b.send(process, "trap b"))
-	b.eventually("it is put away", func() bool { return b.driver.live.Load() == 0 })
+	b.spawn()
+	b.eventually("it is put away", func() bool { return b.Status().EvictionsTotal == 1 })
 	before := b.driver.runs.Load()
 	if got := b.output(process, b.send(process, "add c")); got != `",a,c"` {
 		t.Errorf("output is %s", got)

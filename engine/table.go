@@ -149,14 +149,6 @@ func (t *table) forget(id ao.ID, done chan error) {
 	t.dropIfUnused(p)
 }
 
-// has reports whether a process has a row.
-func (t *table) has(id ao.ID) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, ok := t.rows[id]
-	return ok
-}
-
 func (t *table) row(id ao.ID) *process {
 	p, ok := t.rows[id]
 	if !ok {
@@ -224,7 +216,8 @@ func (t *table) dropIfUnused(p *process) {
 }
 
 // coldest makes the caller the owner of the hot process that has been idle
-// longest, if the instances together hold more than budget.
+// longest, if the instances together hold more than budget. The one that ran
+// last stays even then: its next message would only bring it back.
 func (t *table) coldest(budget uint64) *process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -232,14 +225,20 @@ func (t *table) coldest(budget uint64) *process {
 		return nil
 	}
 	var oldest *process
+	var newest uint64
 	for _, p := range t.rows {
-		if p.phase == idle && p.live != nil && (oldest == nil || p.used < oldest.used) {
+		if p.bytes == 0 {
+			continue
+		}
+		newest = max(newest, p.used)
+		if p.phase == idle && (oldest == nil || p.used < oldest.used) {
 			oldest = p
 		}
 	}
-	if oldest != nil {
-		oldest.phase, oldest.again = running, false
+	if oldest == nil || oldest.used == newest {
+		return nil
 	}
+	oldest.phase, oldest.again = running, false
 	return oldest
 }
 
