@@ -110,11 +110,15 @@ func (m moduleMap) Module(_ context.Context, id ao.ID) (Module, error) {
 
 func openDB(tb testing.TB, dir string) *badger.DB {
 	tb.Helper()
-	db, err := badger.Open(badger.DefaultOptions(dir).WithLogger(nil).WithMemTableSize(8 << 20).WithDetectConflicts(false))
+	db, err := openDBAt(dir)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return db
+}
+
+func openDBAt(dir string) (*badger.DB, error) {
+	return badger.Open(badger.DefaultOptions(dir).WithLogger(nil).WithMemTableSize(8 << 20).WithDetectConflicts(false))
 }
 
 // lateModules is a ModuleSource whose module is published at some time.
