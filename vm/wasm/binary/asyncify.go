@@ -1,5 +1,7 @@
 package binary
 
+import "strings"
+
 // foldAsyncify takes out of a module what Asyncify put in so that JavaScript
 // can suspend it: after every call a test whether the stack is being unwound,
 // and at every entry whether it is being rewound. A host that simply waits
@@ -32,6 +34,9 @@ func (m *Module) asyncifyState() (state uint32, ok bool) {
 		return 0, false
 	}
 	state = uint32(o.a)
+	if init := m.Globals[state].init; string(init) != string([]byte{opI32Const, 0, opEnd}) {
+		return 0, false
+	}
 	setters := map[uint32]bool{}
 	for _, name := range []string{"asyncify_start_unwind", "asyncify_stop_unwind", "asyncify_start_rewind", "asyncify_stop_rewind"} {
 		if f, ok := m.exported(name); ok {
@@ -48,12 +53,20 @@ func (m *Module) asyncifyState() (state uint32, ok bool) {
 			return 0, false
 		}
 	}
+	for _, e := range m.Exports {
+		if e.Kind == KindFunc && setters[e.Index] && !strings.HasPrefix(e.Name, "asyncify_") {
+			return 0, false
+		}
+	}
+	if m.start >= 0 && setters[uint32(m.start)] {
+		return 0, false
+	}
 	for i, c := range m.Codes {
 		for r := (&reader{b: c.body}); !r.done(); {
 			op, o := r.instruction()
 			sets := op == opGlobalSet && o.a == uint64(state) && !setters[imported+uint32(i)]
-			calls := (op == opCall || op == opReturnCall || op == opRefFunc) && setters[uint32(o.a)]
-			if sets || calls || op == opTry {
+			calls := (op == opCall || op == opRefFunc) && setters[uint32(o.a)]
+			if sets || calls {
 				return 0, false
 			}
 		}

@@ -20,6 +20,22 @@ func (r *reader) fail(format string, args ...any) {
 	panic(malformed{fmt.Sprintf(format, args...)})
 }
 
+// refuse is for what is well-formed and cannot be had.
+func (r *reader) refuse(feature string) { panic(&UnsupportedError{feature}) }
+
+// caught turns what readers panic with into an error. It is deferred.
+func caught(err *error) {
+	switch reason := recover().(type) {
+	case nil:
+	case malformed:
+		*err = fmt.Errorf("malformed wasm module: %s", reason.reason)
+	case *UnsupportedError:
+		*err = reason
+	default:
+		panic(reason)
+	}
+}
+
 func (r *reader) done() bool { return r.at >= len(r.b) }
 
 func (r *reader) byte() byte {
@@ -87,6 +103,9 @@ func (r *reader) name() string { return string(r.bytes(r.u32())) }
 
 func (r *reader) limits() Limits {
 	l := Limits{Flags: r.byte()}
+	if l.Flags > limitsHasMax|limitsShared|limits64 {
+		r.fail("limits of kind %d are unknown", l.Flags)
+	}
 	l.Min = r.u64()
 	if l.Flags&limitsHasMax != 0 {
 		l.Max = r.u64()
@@ -105,17 +124,20 @@ func (r *reader) expression() []byte {
 }
 
 // Decode reads a module. Custom sections (names, debug information) are left
-// out.
-func Decode(b []byte) (m *Module, err error) {
-	defer func() {
-		if reason, ok := recover().(malformed); ok {
-			m, err = nil, fmt.Errorf("malformed wasm module: %s", reason.reason)
-		}
-	}()
-	if len(b) < 8 || string(b[:4]) != "\x00asm" || binary.LittleEndian.Uint32(b[4:]) != 1 {
-		return nil, fmt.Errorf("not a wasm module: it does not begin with \\0asm and version 1")
+// out. It does not look into function bodies.
+func Decode(b []byte) (*Module, error) {
+	m := &Module{start: -1, dataCount: -1, transient: map[uint32]bool{}}
+	if err := m.decode(b); err != nil {
+		return nil, err
 	}
-	m = &Module{start: -1, dataCount: -1}
+	return m, nil
+}
+
+func (m *Module) decode(b []byte) (err error) {
+	defer caught(&err)
+	if len(b) < 8 || string(b[:4]) != "\x00asm" || binary.LittleEndian.Uint32(b[4:]) != 1 {
+		return fmt.Errorf("not a wasm module: it does not begin with \\0asm and version 1")
+	}
 	for r := (&reader{b: b, at: 8}); !r.done(); {
 		id := r.byte()
 		section := &reader{b: r.bytes(r.u32())}
@@ -128,19 +150,9 @@ func Decode(b []byte) (m *Module, err error) {
 		}
 	}
 	if len(m.Funcs) != len(m.Codes) {
-		return nil, fmt.Errorf("malformed wasm module: %d functions and %d bodies", len(m.Funcs), len(m.Codes))
+		return fmt.Errorf("malformed wasm module: %d functions and %d bodies", len(m.Funcs), len(m.Codes))
 	}
-	for _, t := range m.Funcs {
-		if t >= uint32(len(m.Types)) {
-			return nil, fmt.Errorf("malformed wasm module: a function has no type")
-		}
-	}
-	for _, im := range m.Imports {
-		if im.Kind == KindFunc && im.Type >= uint32(len(m.Types)) {
-			return nil, fmt.Errorf("malformed wasm module: import %s.%s has no type", im.Module, im.Name)
-		}
-	}
-	return m, nil
+	return nil
 }
 
 func (m *Module) section(id byte, r *reader) {
@@ -168,7 +180,23 @@ func (m *Module) readType(r *reader) {
 	if form := r.byte(); form != 0x60 {
 		r.fail("type form %#x is not a function", form)
 	}
-	m.Types = append(m.Types, FuncType{Params: r.bytes(r.u32()), Results: r.bytes(r.u32())})
+	m.Types = append(m.Types, FuncType{Params: r.valueTypes(), Results: r.valueTypes()})
+}
+
+// valuesMax bounds the parameters and the results of a function.
+const valuesMax = 1000
+
+func (r *reader) valueTypes() []byte {
+	types := r.bytes(r.u32())
+	if len(types) > valuesMax {
+		r.fail("a function type has %d parameters or results", len(types))
+	}
+	for _, t := range types {
+		if (t < V128 || t > I32) && t != funcRef && t != externRef {
+			r.refuse(fmt.Sprintf("value type %#x", t))
+		}
+	}
+	return types
 }
 
 func (m *Module) readImport(r *reader) {
@@ -231,9 +259,12 @@ func (m *Module) readElement(r *reader) {
 	m.elements = append(m.elements, e)
 }
 
-// localsMax bounds the locals of one function, which a module can declare by
-// the billion in a few bytes.
-const localsMax = 50_000
+// Bounds of the locals of one function and of all, which a module can declare
+// by the billion in a few bytes.
+const (
+	localsMax      = 50_000
+	localsTotalMax = 4_000_000
+)
 
 func (m *Module) readCode(r *reader) {
 	body := &reader{b: r.bytes(r.u32())}
@@ -245,6 +276,9 @@ func (m *Module) readCode(r *reader) {
 			r.fail("a function has more than %d locals", localsMax)
 		}
 		c.locals = append(c.locals, l)
+	}
+	if m.locals += total; m.locals > localsTotalMax {
+		r.fail("its functions have more than %d locals", localsTotalMax)
 	}
 	c.body = body.b[body.at:]
 	m.Codes = append(m.Codes, c)

@@ -9,21 +9,14 @@ const (
 	// MeteringExact charges ao's own table, segment by segment, as
 	// @permaweb/wasm-metering does, so that gas numbers equal its numbers.
 	MeteringExact
-	// MeteringBudget charges less often, for formats whose gas nobody reports:
-	// at the head of each loop and at the entry of each function that calls or
-	// loops, the price of the code inside by ao's table, at most budgetMax. It
-	// stops whatever runs too long, at the same instruction everywhere, and
-	// costs a few percent.
+	// MeteringBudget charges less often, for formats whose gas nobody reports;
+	// see budget.
 	MeteringBudget
 )
 
 // GasExport is the exported i64 global that holds the gas left. The host sets
 // it before a call; below zero after a trap means out of gas.
 const GasExport = "__wallaby_gas"
-
-// budgetMax bounds one charge. The body of an interpreter's main loop holds
-// every instruction it knows and runs a handful of them a turn.
-const budgetMax = 10_000
 
 // segmentOverhead is the price of the two instructions that wasm-metering
 // inserts, which it charges for as well.
@@ -70,22 +63,14 @@ func arithmeticPrice(n uint32) int64 {
 	return 45
 }
 
-// meter counts gas in every function.
-func (m *Module) meter(mode Metering) {
-	gas := m.gasGlobal()
-	for i := range m.Codes {
-		if mode == MeteringExact {
-			m.meterExact(i, gas)
-		} else {
-			m.meterBudget(i, gas)
-		}
-	}
-}
-
-func (m *Module) gasGlobal() uint32 {
+// gasGlobal adds a counter under the exported name, or under none. It is no part
+// of a process's state, since a host sets it before each call.
+func (m *Module) gasGlobal(export string) uint32 {
 	e := emitter{}
 	e.i64(1<<63 - 1)
-	return m.addGlobal(I64, e.b, GasExport)
+	index := m.addGlobal(I64, e.b, export)
+	m.transient[index] = true
+	return index
 }
 
 // charge takes a price off the gas left and traps below zero.
@@ -111,7 +96,7 @@ const (
 	slotValue = iota
 	slotGas
 	slotSecond
-	slotAddress
+	slotThird
 )
 
 // endsSegment says where wasm-metering starts a new segment.
@@ -123,7 +108,15 @@ func endsSegment(op uint32) bool {
 	return false
 }
 
-func (m *Module) meterExact(index int, gas uint32) {
+// meterExact counts gas in every function.
+func (m *Module) meterExact() {
+	gas := m.gasGlobal(GasExport)
+	for i := range m.Codes {
+		m.meterExactly(i, gas)
+	}
+}
+
+func (m *Module) meterExactly(index int, gas uint32) {
 	s := m.scratch(index)
 	body := s.code.body
 	out := emitter{b: make([]byte, 0, 2*len(body))}
@@ -142,100 +135,4 @@ func (m *Module) meterExact(index int, gas uint32) {
 		start, cost = r.at, 0
 	}
 	s.code.body = out.b
-}
-
-// meterBudget charges at the entry and at loop heads. A function that neither
-// calls nor loops ends by itself and is left alone.
-func (m *Module) meterBudget(index int, gas uint32) {
-	s := m.scratch(index)
-	body := s.code.body
-	prices, endless := budgetPrices(body)
-	if !endless {
-		return
-	}
-	out := emitter{b: make([]byte, 0, len(body)+len(body)/8)}
-	out.charge(gas, s, prices[0])
-	start, loop := 0, 1
-	for r := (&reader{b: body}); !r.done(); {
-		op, _ := r.instruction()
-		if op != opLoop {
-			continue
-		}
-		out.b = append(out.b, body[start:r.at]...)
-		out.charge(gas, s, prices[loop])
-		start = r.at
-		loop++
-	}
-	out.b = append(out.b, body[start:]...)
-	s.code.body = out.b
-}
-
-// budgetPrices gives the price of what lies in the function but in no loop, and
-// then of each loop's own body, in the order in which loops begin.
-func budgetPrices(body []byte) (prices []int64, endless bool) {
-	prices = []int64{0}
-	inside := []int{0} // for each open block, which price it adds to
-	for r := (&reader{b: body}); !r.done(); {
-		op, _ := r.instruction()
-		current := inside[len(inside)-1]
-		switch op {
-		case opLoop:
-			endless = true
-			prices = append(prices, 0)
-			current = len(prices) - 1
-			inside = append(inside, current)
-		case opBlock, opIf, 0x06:
-			inside = append(inside, current)
-		case opEnd:
-			if len(inside) > 1 {
-				inside = inside[:len(inside)-1]
-			}
-		case opCall, opCallInd:
-			endless = true
-		}
-		prices[current] += price(op)
-	}
-	for i, p := range prices {
-		prices[i] = min(max(p, 1), budgetMax)
-	}
-	return prices, endless
-}
-
-// internalizeGas makes a module that was metered when it was built count in our
-// global instead of calling its host millions of times.
-func (m *Module) internalizeGas() bool {
-	target, ok := m.importedFunc("usegas")
-	if !ok {
-		return false
-	}
-	gas := m.gasGlobal()
-	for i := range m.Codes {
-		var s *scratch
-		body := m.Codes[i].body
-		out := emitter{}
-		start := 0
-		for r := (&reader{b: body}); !r.done(); {
-			at := r.at
-			op, o := r.instruction()
-			if op != opCall || o.a != uint64(target) {
-				continue
-			}
-			if s == nil {
-				s = m.scratch(i)
-			}
-			out.b = append(out.b, body[start:at]...)
-			cost, left := s.local(I64, slotValue), s.local(I64, slotGas)
-			out.op(opI64ExtendU)
-			out.index(opLocalSet, cost)
-			out.index(opGlobalGet, gas)
-			out.index(opLocalGet, cost)
-			out.op(opI64Sub)
-			out.trapBelowZero(gas, left)
-			start = r.at
-		}
-		if start > 0 {
-			m.Codes[i].body = append(out.b, body[start:]...)
-		}
-	}
-	return true
 }

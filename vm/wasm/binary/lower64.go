@@ -8,35 +8,27 @@ const memoryPagesAddressable = 65536
 // memory images are those of the original; only the address of each access is
 // cut to 32 bits. An address of 4 GiB and more would alias instead of trapping,
 // which no compiler-made module of that memory size can produce.
+//
+// Those instructions that touch many bytes at once check their operands: they
+// are rare, and cut lengths would do half of the work without a trap.
 func (m *Module) lowerMemory64() error {
-	lower := func(l *Limits) error {
-		if l.Flags&limits64 == 0 {
-			return nil
-		}
+	for i := range m.Memories {
+		l := &m.Memories[i]
 		if l.Min > memoryPagesAddressable {
 			return &UnsupportedError{"an initial memory over 4 GiB"}
 		}
-		l.Flags = l.Flags&^limits64 | limitsHasMax
-		if l.Max == 0 || l.Max > memoryPagesAddressable {
+		if l.Flags&limitsHasMax == 0 || l.Max > memoryPagesAddressable {
 			l.Max = memoryPagesAddressable
 		}
-		return nil
-	}
-	for i := range m.Memories {
-		if err := lower(&m.Memories[i]); err != nil {
-			return err
-		}
-	}
-	for i := range m.Imports {
-		if m.Imports[i].Kind == KindMemory {
-			if err := lower(&m.Imports[i].Limits); err != nil {
-				return err
-			}
-		}
+		l.Flags = limitsHasMax
 	}
 	for i := range m.datas {
-		if m.datas[i].flags != 1 {
-			m.datas[i].offset = lowerOffset(m.datas[i].offset)
+		if m.datas[i].flags == 1 {
+			continue
+		}
+		var err error
+		if m.datas[i].offset, err = lowerOffset(m.datas[i].offset); err != nil {
+			return err
 		}
 	}
 	for i := range m.Codes {
@@ -48,15 +40,16 @@ func (m *Module) lowerMemory64() error {
 }
 
 // lowerOffset turns an i64.const offset into an i32.const one.
-func lowerOffset(offset []byte) []byte {
-	op, o := (&reader{b: offset}).instruction()
-	if op != opI64Const {
-		return offset
+func lowerOffset(offset []byte) ([]byte, error) {
+	r := &reader{b: offset}
+	op, o := r.instruction()
+	if end, _ := r.instruction(); op != opI64Const || end != opEnd || o.s < 0 || o.s > 1<<32-1 {
+		return nil, &UnsupportedError{"data at an address that is not a small constant"}
 	}
 	e := emitter{}
-	e.i32(int32(o.s))
+	e.i32(int32(uint32(o.s)))
 	e.op(opEnd)
-	return e.b
+	return e.b, nil
 }
 
 func (m *Module) lowerFunc(index int) error {
@@ -127,11 +120,11 @@ func (l *lowering) before(op uint32) {
 	case op == 0x39:
 		l.under(F64)
 	case op == opMemoryInit:
-		l.underTwo(I32, I32, false)
+		l.bulk(I64, I32, I32)
 	case op == opMemoryCopy:
-		l.copyOperands()
+		l.bulk(I64, I64, I64)
 	case op == opMemoryFill:
-		l.underTwo(I32, I64, true)
+		l.bulk(I64, I32, I64)
 	case op>>16 == prefixSIMD:
 		switch n := op & 0xffff; {
 		case n <= 10, n == 92, n == 93:
@@ -150,27 +143,23 @@ func (l *lowering) under(kind byte) {
 	l.out.index(opLocalGet, value)
 }
 
-// underTwo cuts the address below two values, and the upper value if asked to.
-func (l *lowering) underTwo(middle, upper byte, wrapUpper bool) {
-	first, second := l.scratch.local(upper, slotSecond), l.scratch.local(middle, slotValue)
-	l.out.index(opLocalSet, first)
-	l.out.index(opLocalSet, second)
-	l.out.op(opI32WrapI64)
-	l.out.index(opLocalGet, second)
-	l.out.index(opLocalGet, first)
-	if wrapUpper {
+// bulk brings the three operands on the stack to 32 bits and traps if one does
+// not fit.
+func (l *lowering) bulk(kinds ...byte) {
+	slots := [3]int{slotValue, slotSecond, slotThird}
+	for i := 2; i >= 0; i-- {
+		l.out.index(opLocalSet, l.scratch.local(kinds[i], slots[i]))
+	}
+	for i, kind := range kinds {
+		operand := l.scratch.local(kind, slots[i])
+		if kind == I32 {
+			l.out.index(opLocalGet, operand)
+			continue
+		}
+		l.out.index(opLocalGet, operand)
+		l.out.i64(32)
+		l.out.op(opI64ShrU, opI32WrapI64, opIf, blockVoid, opUnreachable, opEnd)
+		l.out.index(opLocalGet, operand)
 		l.out.op(opI32WrapI64)
 	}
-}
-
-// copyOperands cuts destination, source and length.
-func (l *lowering) copyOperands() {
-	length, source := l.scratch.local(I64, slotValue), l.scratch.local(I64, slotAddress)
-	l.out.index(opLocalSet, length)
-	l.out.index(opLocalSet, source)
-	l.out.op(opI32WrapI64)
-	l.out.index(opLocalGet, source)
-	l.out.op(opI32WrapI64)
-	l.out.index(opLocalGet, length)
-	l.out.op(opI32WrapI64)
 }

@@ -7,6 +7,9 @@ const (
 	F32  byte = 0x7d
 	F64  byte = 0x7c
 	V128 byte = 0x7b
+
+	funcRef   byte = 0x70
+	externRef byte = 0x6f
 )
 
 // Kinds of imports and exports.
@@ -73,6 +76,10 @@ type Module struct {
 	dataCount int64 // -1: none
 	Codes     []code
 	datas     []data
+	locals    uint64 // of all functions
+
+	// transient are the globals that are no part of a process's state.
+	transient map[uint32]bool
 }
 
 type table struct {
@@ -122,29 +129,19 @@ func (m *Module) countImports(kind byte) uint32 {
 	return n
 }
 
-// funcType gives the type index of any function, imported or not.
-func (m *Module) funcType(index uint32) (uint32, bool) {
+// signature gives the type of any function, imported or not, whose index has
+// been checked.
+func (m *Module) signature(index uint32) FuncType {
 	for _, im := range m.Imports {
 		if im.Kind != KindFunc {
 			continue
 		}
 		if index == 0 {
-			return im.Type, true
+			return m.Types[im.Type]
 		}
 		index--
 	}
-	if index >= uint32(len(m.Funcs)) {
-		return 0, false
-	}
-	return m.Funcs[index], true
-}
-
-func (m *Module) signature(index uint32) (FuncType, bool) {
-	t, ok := m.funcType(index)
-	if !ok || t >= uint32(len(m.Types)) {
-		return FuncType{}, false
-	}
-	return m.Types[t], true
+	return m.Types[m.Funcs[index]]
 }
 
 // exported finds an exported function under the first of these names that
@@ -161,12 +158,12 @@ func (m *Module) exported(names ...string) (index uint32, ok bool) {
 }
 
 // importedFunc finds an imported function's index by name.
-func (m *Module) importedFunc(name string) (index uint32, ok bool) {
+func (m *Module) importedFunc(module, name string) (index uint32, ok bool) {
 	for _, im := range m.Imports {
 		if im.Kind != KindFunc {
 			continue
 		}
-		if im.Name == name {
+		if im.Module == module && im.Name == name {
 			return index, true
 		}
 		index++

@@ -1,5 +1,7 @@
 package binary
 
+import "strings"
+
 // The first module format has its import and export names cut to letters. The
 // module "a" imports these, and the exports are those below.
 var (
@@ -30,6 +32,9 @@ func (m *Module) unminify() bool {
 		im.Module = "env"
 		if name, ok := minifiedImports[im.Name]; ok {
 			im.Name = name
+		}
+		if strings.HasPrefix(im.Name, "fd_") || strings.HasPrefix(im.Name, "environ_") {
+			im.Module = "wasi_snapshot_preview1"
 		}
 	}
 	for i := range m.Exports {

@@ -23,7 +23,7 @@ func (m *Module) canonicalizeFunc(index int) {
 	for r := (&reader{b: body}); !r.done(); {
 		op, _ := r.instruction()
 		kind := nanKind(op)
-		if kind == 0 {
+		if kind == notFloat {
 			continue
 		}
 		if s == nil {
@@ -31,32 +31,74 @@ func (m *Module) canonicalizeFunc(index int) {
 		}
 		out.b = append(out.b, body[start:r.at]...)
 		start = r.at
-		value := s.local(kind, slotValue)
-		out.index(opLocalTee, value)
-		equal := byte(0x5b) // f32.eq
-		if kind == F32 {
-			out.f32(nan32)
-		} else {
-			out.f64(nan64)
-			equal = 0x61
-		}
-		out.index(opLocalGet, value)
-		out.index(opLocalGet, value)
-		out.op(equal, opSelect)
+		out.canonical(kind, s.local(byte(kind), slotValue))
 	}
 	if start > 0 {
 		m.Codes[index].body = append(out.b, body[start:]...)
 	}
 }
 
+// float is the type that an instruction's result is canonicalised as.
+type float int
+
+const (
+	notFloat = 0
+	scalar32 = float(F32)
+	scalar64 = float(F64)
+	// Vectors are told from scalars, and their lanes from one another, above the
+	// byte that is their value type.
+	vector32 = float(V128) | 0x100
+	vector64 = float(V128) | 0x200
+)
+
+// canonical replaces a NaN on the stack by the one NaN, and the NaNs among a
+// vector's lanes: a NaN alone does not equal itself.
+func (e *emitter) canonical(kind float, value uint32) {
+	e.index(opLocalTee, value)
+	switch kind {
+	case scalar32:
+		e.f32(nan32)
+	case scalar64:
+		e.f64(nan64)
+	case vector32:
+		e.v128(nan32<<32|nan32, nan32<<32|nan32)
+	case vector64:
+		e.v128(nan64, nan64)
+	}
+	e.index(opLocalGet, value)
+	e.index(opLocalGet, value)
+	const (
+		f32Eq, f64Eq, f32x4Eq, f64x2Eq = 0x5b, 0x61, 0x41, 0x47
+		bitselect                      = 0x52
+	)
+	switch kind {
+	case scalar32:
+		e.op(f32Eq, opSelect)
+	case scalar64:
+		e.op(f64Eq, opSelect)
+	case vector32:
+		e.op(prefixSIMD, f32x4Eq, prefixSIMD, bitselect)
+	case vector64:
+		e.op(prefixSIMD, f64x2Eq, prefixSIMD, bitselect)
+	}
+}
+
 // nanKind gives the type of an instruction's result when that may be a NaN
 // whose bits the specification leaves open.
-func nanKind(op uint32) byte {
+func nanKind(op uint32) float {
 	switch {
 	case op >= 0x8d && op <= 0x97, op == 0xb6: // f32.ceil to f32.max, demote
-		return F32
+		return scalar32
 	case op >= 0x9b && op <= 0xa5, op == 0xbb: // f64.ceil to f64.max, promote
-		return F64
+		return scalar64
+	case op>>16 != prefixSIMD:
+		return notFloat
 	}
-	return 0
+	switch n := op & 0xffff; {
+	case n >= 0x67 && n <= 0x6a, n >= 0xe3 && n <= 0xe9, n == 0x5e: // f32x4.ceil to nearest, sqrt to max, demote
+		return vector32
+	case n == 0x74, n == 0x75, n == 0x7a, n == 0x94, n >= 0xef && n <= 0xf5, n == 0x5f: // the same of f64x2, promote
+		return vector64
+	}
+	return notFloat
 }

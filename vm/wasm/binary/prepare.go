@@ -41,6 +41,7 @@ type Info struct {
 	Minified bool
 	Memory64 bool // as published
 	Asyncify bool
+	SIMD     bool
 }
 
 // ImportedFunc is a function that the host provides.
@@ -63,7 +64,7 @@ func (e *UnsupportedError) Error() string { return "module is not supported: it 
 
 // passVersion changes whenever a pass changes what it writes, so that compiled
 // code and fingerprints of before are not taken for those of after.
-const passVersion = 2
+const passVersion = 3
 
 // Fingerprint names a module together with all that Prepare does to it.
 func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
@@ -75,41 +76,33 @@ func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
 }
 
 // Prepare rewrites a published module. The order of the passes matters: gas is
-// counted on the code that was published, a budget on what is left without
+// counted on the code that was published, a budget on what is left of it without
 // Asyncify, NaNs before addresses because both
 // use scratch locals but only the former adds arithmetic, longjmp last because
 // it must see every call, and state is exported when all globals are there.
 func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
-	defer func() {
-		// Bodies are decoded by the passes, long after Decode.
-		if r := recover(); r != nil {
-			reason, ok := r.(malformed)
-			if !ok {
-				panic(r)
-			}
-			p, err = nil, fmt.Errorf("malformed wasm module: %s", reason.reason)
-		}
-	}()
 	m, err := Decode(wasm)
 	if err != nil {
 		return nil, err
 	}
-	info := Info{Minified: m.unminify()}
-	if err := m.checkFeatures(); err != nil {
+	info := Info{Minified: m.unminify(), Memory64: m.isMemory64()}
+	checked, err := m.check()
+	if err != nil {
 		return nil, err
 	}
-	info.BakedGas = m.internalizeGas()
-	exact := info.BakedGas || o.Metering == MeteringExact
-	if exact && !info.BakedGas {
-		m.meter(MeteringExact)
-	}
-	m.foldAsyncify()
-	if !exact && o.Metering != MeteringNone {
-		m.meter(o.Metering)
+	info.SIMD = checked.simd
+	if info.BakedGas, err = m.internalizeGas(); err != nil {
+		return nil, err
 	}
 	info.Metered = info.BakedGas || o.Metering != MeteringNone
+	if o.Metering == MeteringExact && !info.BakedGas {
+		m.meterExact()
+	}
+	m.foldAsyncify()
+	if o.Metering == MeteringBudget && !info.BakedGas {
+		m.meterBudget()
+	}
 	m.canonicalizeNaN()
-	info.Memory64 = m.isMemory64()
 	if info.Memory64 && o.Lower64 {
 		if err := m.lowerMemory64(); err != nil {
 			return nil, err
@@ -119,28 +112,11 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 		return nil, err
 	}
 	info.Globals = m.exportGlobals()
-	m.capMemory(o.MemoryPagesMax)
+	if err := m.capMemory(uint64(o.MemoryPagesMax)); err != nil {
+		return nil, err
+	}
 	m.describe(&info)
 	return &Prepared{Wasm: m.Encode(), Info: info}, nil
-}
-
-// checkFeatures refuses what cannot be deterministic.
-func (m *Module) checkFeatures() error {
-	memories := append([]Limits(nil), m.Memories...)
-	for _, im := range m.Imports {
-		if im.Kind == KindMemory {
-			memories = append(memories, im.Limits)
-		}
-	}
-	if len(memories) > 1 {
-		return &UnsupportedError{"more than one memory"}
-	}
-	for _, l := range memories {
-		if l.Flags&limitsShared != 0 {
-			return &UnsupportedError{"shared memory and threads"}
-		}
-	}
-	return nil
 }
 
 func (m *Module) isMemory64() bool {
@@ -165,7 +141,7 @@ func (m *Module) exportGlobals() []ExportedGlobal {
 	var globals []ExportedGlobal
 	for i, g := range m.Globals {
 		index := base + uint32(i)
-		if g.mutable == 0 || names[index] == GasExport {
+		if g.mutable == 0 || m.transient[index] {
 			continue
 		}
 		if names[index] == "" {
@@ -177,17 +153,21 @@ func (m *Module) exportGlobals() []ExportedGlobal {
 	return globals
 }
 
-func (m *Module) capMemory(pagesMax uint32) {
+func (m *Module) capMemory(pagesMax uint64) error {
 	if pagesMax == 0 {
-		return
+		return nil
 	}
 	for i := range m.Memories {
 		l := &m.Memories[i]
-		if l.Flags&limitsHasMax == 0 || l.Max > uint64(pagesMax) {
+		if l.Min > pagesMax {
+			return &UnsupportedError{fmt.Sprintf("an initial memory of %d pages where %d are allowed", l.Min, pagesMax)}
+		}
+		if l.Flags&limitsHasMax == 0 || l.Max > pagesMax {
 			l.Flags |= limitsHasMax
-			l.Max = max(uint64(pagesMax), l.Min)
+			l.Max = pagesMax
 		}
 	}
+	return nil
 }
 
 func (m *Module) describe(info *Info) {
@@ -211,9 +191,7 @@ func (m *Module) describe(info *Info) {
 		if e.Kind != KindFunc {
 			continue
 		}
-		if t, ok := m.signature(e.Index); ok {
-			info.Exports[e.Name] = t
-		}
+		info.Exports[e.Name] = m.signature(e.Index)
 	}
 	if t, ok := info.Exports["handle"]; ok && len(t.Params) > 0 && t.Params[0] == I64 {
 		info.PointerBits = 64
