@@ -22,7 +22,11 @@ import (
 //	I process id     → nonce; id is a dedupe key or an assignment id
 //	L id             → process, nonce of the first entry with that id
 //	A group          → Raft index applied last
-type Index struct{ db *badger.DB }
+type Index struct {
+	db     *badger.DB
+	watch  *indexWatch
+	damage func(error)
+}
 
 // Place is where the bytes of an entry are.
 type Place struct {
@@ -30,27 +34,6 @@ type Place struct {
 	Length      uint32
 	TimestampMS int64
 }
-
-// OpenIndex opens or makes the index in dir.
-func OpenIndex(dir string) (*Index, error) {
-	options := badger.DefaultOptions(dir).
-		WithLogger(nil).
-		WithMemTableSize(8 << 20).
-		WithNumMemtables(2).
-		WithBlockCacheSize(8 << 20).
-		WithIndexCacheSize(4 << 20).
-		WithValueLogFileSize(16 << 20).
-		WithNumCompactors(2).
-		WithDetectConflicts(false)
-	db, err := badger.Open(options)
-	if err != nil {
-		return nil, fmt.Errorf("open log index in %s: %w", dir, err)
-	}
-	return &Index{db}, nil
-}
-
-// Close flushes and closes the index.
-func (x *Index) Close() error { return x.db.Close() }
 
 func key(kind byte, parts ...[]byte) []byte {
 	k := []byte{kind}
@@ -108,7 +91,7 @@ func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
 		return fmt.Errorf("index entry: %w", err)
 	}
 	if err := batch.Flush(); err != nil {
-		return fmt.Errorf("index entries: %w", err)
+		return x.broken(fmt.Errorf("index entries: %w", err))
 	}
 	return nil
 }
@@ -143,7 +126,8 @@ func (x *Index) Head(process ao.ID) (Head, error) {
 	if err != nil {
 		return Head{}, err
 	}
-	return decodeHead(process, b)
+	head, err := decodeHead(process, b)
+	return head, x.broken(err)
 }
 
 // Place gives where an entry is, or ErrEntryUnknown.
@@ -152,7 +136,8 @@ func (x *Index) Place(process ao.ID, nonce uint64) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
-	return decodePlace(b)
+	place, err := decodePlace(b)
+	return place, x.broken(err)
 }
 
 // Places gives the places of nonces from..to, in order, at most limit.
@@ -183,7 +168,7 @@ func (x *Index) Places(process ao.ID, from, to uint64, limit int) ([]Place, erro
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list entries of %s: %w", process, err)
+		return nil, x.broken(fmt.Errorf("list entries of %s: %w", process, err))
 	}
 	return places, nil
 }
@@ -252,7 +237,7 @@ func (x *Index) Heads(after ao.ID, limit int) ([]Head, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
+		return nil, x.broken(fmt.Errorf("list processes: %w", err))
 	}
 	return heads, nil
 }
@@ -275,7 +260,7 @@ func (x *Index) get(k []byte) (value []byte, err error) {
 		return nil, ErrEntryUnknown
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read log index: %w", err)
+		return nil, x.broken(fmt.Errorf("read log index: %w", err))
 	}
 	return value, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/wallaby-ao/wallaby/internal/fsx"
 )
@@ -105,6 +106,10 @@ func (l *Ledger) stopped() error {
 	return ErrClosed
 }
 
+// tipDelay is how long the tip of the newest commit waits for the next commit to
+// flush it in passing.
+const tipDelay = 2 * time.Millisecond
+
 // batchBytesMax bounds how much one flush writes, so that nobody waits behind
 // an endless batch.
 const batchBytesMax = 8 << 20
@@ -113,9 +118,18 @@ const batchBytesMax = 8 << 20
 func (l *Ledger) run() {
 	defer close(l.done)
 	for {
+		var idle <-chan time.Time
+		if l.tipDirty {
+			idle = time.After(tipDelay)
+		}
 		select {
 		case request := <-l.queue:
 			if err := l.commit(l.gather(request)); err != nil {
+				l.fail(err)
+				return
+			}
+		case <-idle:
+			if err := l.flushTip(); err != nil {
 				l.fail(err)
 				return
 			}
@@ -153,6 +167,9 @@ func requestBytes(request appendRequest) (size int64) {
 // commit writes and flushes a batch. Any error is fatal: after a failed write
 // or flush nobody knows what the disk holds.
 func (l *Ledger) commit(batch []appendRequest) error {
+	if batch = l.withoutGaps(batch); len(batch) == 0 {
+		return nil
+	}
 	var size int64
 	for _, request := range batch {
 		size += requestBytes(request)
@@ -186,6 +203,44 @@ func (l *Ledger) commit(batch []appendRequest) error {
 		l.sealed = append(l.sealed, sealEntryOf(p.record, p.at))
 	}
 	return answer(batch, nil)
+}
+
+// withoutGaps refuses requests whose first record of a group lies beyond the
+// next index: only a caller's mistake makes such a one, and stored it would read
+// as a lost record.
+func (l *Ledger) withoutGaps(batch []appendRequest) []appendRequest {
+	next := map[uint32]uint64{}
+	fits := batch[:0]
+	for _, request := range batch {
+		if err := l.checkGaps(next, request.records); err != nil {
+			request.done <- err
+			continue
+		}
+		fits = append(fits, request)
+	}
+	return fits
+}
+
+func (l *Ledger) checkGaps(next map[uint32]uint64, records []Record) error {
+	for _, r := range records {
+		if r.Kind != RecordRaft && r.Kind != RecordTruncate {
+			return fmt.Errorf("a record of kind %d cannot be appended", r.Kind)
+		}
+		expected, ok := next[r.Group]
+		if !ok {
+			if _, last := l.Bounds(r.Group); last > 0 {
+				expected, ok = last+1, true
+			}
+		}
+		if ok && r.Index > expected {
+			return fmt.Errorf("record %d of group %d where %d follows", r.Index, r.Group, expected)
+		}
+		next[r.Group] = r.Index
+		if r.Kind == RecordRaft {
+			next[r.Group]++
+		}
+	}
+	return nil
 }
 
 type placedRecord struct {
@@ -222,9 +277,19 @@ func (l *Ledger) flush() error {
 	return nil
 }
 
-// noteTip records that everything up to the end is durable. It is itself
-// flushed with the next commit or at the end: a tip that is one commit late
-// guards all but that commit, and one that is early would condemn a good log.
+func (l *Ledger) flushTip() error {
+	if err := l.tip.file.Sync(); err != nil {
+		return fmt.Errorf("flush tip file %s: %w", l.tip.path, err)
+	}
+	l.tipDirty = false
+	return nil
+}
+
+// noteTip records that everything up to the end is durable. The note is itself
+// flushed beside the next commit, or alone when none comes soon. So after a
+// power cut the tip may be one commit late and guards all but that commit; a tip
+// flushed before its commit would condemn a good log, and one flushed before the
+// answer would double every client's wait.
 func (l *Ledger) noteTip() error {
 	l.tipDirty = true
 	return l.tip.write(tip{Segment: l.active.number, End: l.end, Chain: l.link})
@@ -268,77 +333,6 @@ func (l *Ledger) fail(err error) {
 	l.mu.failed = err
 	l.mu.Unlock()
 	l.options.Fatal(err)
-}
-
-// Bounds gives the first and last index of a group; 0, 0 when it has none.
-func (l *Ledger) Bounds(group uint32) (first, last uint64) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	g := l.mu.groups[group]
-	if g == nil || len(g.at) == 0 {
-		return 0, 0
-	}
-	return g.first, g.last()
-}
-
-// Locate gives the place of a group's record, or false.
-func (l *Ledger) Locate(group uint32, index uint64) (Location, bool) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	g := l.mu.groups[group]
-	if g == nil || index < g.first || index-g.first >= uint64(len(g.at)) {
-		return Location{}, false
-	}
-	return g.at[index-g.first], true
-}
-
-// Record reads a group's record and checks it.
-func (l *Ledger) Record(group uint32, index uint64) (Record, Location, error) {
-	at, ok := l.Locate(group, index)
-	if !ok {
-		return Record{}, at, ErrEntryUnknown
-	}
-	s, err := l.segment(at.Segment)
-	if err != nil {
-		return Record{}, at, err
-	}
-	r, _, _, ok, err := s.readRecord(at.Offset - recordHeaderBytes)
-	if err != nil {
-		return r, at, err
-	}
-	if !ok || r.Group != group || r.Index != index {
-		return r, at, s.corrupt(at.Offset-recordHeaderBytes, "record %d of group %d is damaged", index, group)
-	}
-	return r, at, nil
-}
-
-// ReadAt reads length bytes of a payload. The caller checks them.
-func (l *Ledger) ReadAt(at Location, length int) ([]byte, error) {
-	s, err := l.segment(at.Segment)
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, length)
-	if _, err := s.file.ReadAt(b, at.Offset); err != nil {
-		return nil, s.corrupt(at.Offset, "%d bytes cannot be read: %v", length, err)
-	}
-	return b, nil
-}
-
-// SegmentPath names the file behind a location, for error messages.
-func (l *Ledger) SegmentPath(at Location) string { return segmentPath(l.options.Dir, at.Segment) }
-
-func (l *Ledger) segment(number uint32) (*segment, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.mu.closed {
-		return nil, ErrClosed
-	}
-	s := l.mu.segments[number]
-	if s == nil {
-		return nil, fmt.Errorf("%w: segment %s is gone", ErrCorrupt, segmentPath(l.options.Dir, number))
-	}
-	return s, nil
 }
 
 // Close flushes and closes everything; appends in the queue are answered first

@@ -110,6 +110,9 @@ var (
 	// ErrCorrupt is returned, wrapped with the file and the reason, when stored
 	// bytes are not what was written.
 	ErrCorrupt = errors.New("stored bytes are corrupt")
+	// ErrLocked is returned, wrapped with the directory, when another log has it
+	// open.
+	ErrLocked = errors.New("log directory is in use by another log")
 	// ErrClosed is returned when the log is closed or closing.
 	ErrClosed = errors.New("log is closed")
 )

@@ -225,6 +225,9 @@ func (l *Ledger) scan(s *segment, newest tip) (sealed bool, err error) {
 			}
 			return false, nil
 		}
+		if _, last := l.boundsLocked(r.Group); r.Kind == RecordRaft && last > 0 && r.Index > last+1 {
+			return false, s.corrupt(l.end, "record %d of group %d comes after record %d", r.Index, r.Group, last)
+		}
 		if sealed = r.Kind == RecordSeal; !sealed {
 			at := Location{Segment: s.number, Offset: l.end + recordHeaderBytes}
 			l.placeLocked(r, at)

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -10,8 +11,9 @@ import (
 // Sequencer gives messages their places. It is pure: the same head, proposal
 // and time give the same draft, and it keeps nothing between calls.
 type Sequencer struct {
-	// Owner is the scheduler's public key; entries signed by another are
-	// refused.
+	// Owner is the scheduler's public key: entries signed by another do not
+	// pass Check. A state machine leaves it empty, because a node whose key was
+	// changed must still take, at every replay, what it took before.
 	Owner []byte
 }
 
@@ -55,6 +57,20 @@ func (s Sequencer) Check(head Head, started bool, entry Entry) error {
 		return fmt.Errorf("a second assignment of the process itself")
 	case !started && !entry.Message.IsZero():
 		return fmt.Errorf("a message before its process")
+	}
+	return s.checkOwner(entry)
+}
+
+func (s Sequencer) checkOwner(entry Entry) error {
+	if len(s.Owner) == 0 {
+		return nil
+	}
+	signed, err := dataitem.Parse(entry.AssignmentBytes)
+	if err != nil {
+		return fmt.Errorf("assignment: %w", err)
+	}
+	if !bytes.Equal(signed.Owner, s.Owner) {
+		return fmt.Errorf("assignment is signed by %s, not by this scheduler", signed.Address())
 	}
 	return nil
 }

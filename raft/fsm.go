@@ -81,27 +81,61 @@ func (f *fsm) take(batch *applyBatch, e log.Entry, place log.Place) (applyResult
 	if err != nil {
 		return applyResult{}, err
 	}
-	// After a restart the index sees entries again that it holds already, and
-	// some that it held and lost.
-	if started && e.Nonce <= head.Nonce {
-		known, err := f.index.Place(e.Process, e.Nonce)
-		if errors.Is(err, log.ErrEntryUnknown) || err == nil && known == place {
-			batch.add(e, place, keys, false)
-			return applyResult{entry: e}, nil
-		}
+	duplicate, err := batch.knows(e.Process, keys)
+	if err != nil {
+		return applyResult{}, err
+	}
+	if _, ahead := batch.heads[e.Process]; !ahead && started && (duplicate || e.Nonce <= head.Nonce) {
+		again, err := f.isAgain(head, e, place)
 		if err != nil {
 			return applyResult{}, err
 		}
+		if again {
+			batch.add(e, place, keys, e.Nonce > head.Nonce)
+			return applyResult{entry: e}, nil
+		}
 	}
-	duplicate, err := batch.knows(e.Process, keys)
-	if err != nil || duplicate {
-		return applyResult{entry: e, duplicate: duplicate}, err
+	if duplicate {
+		return applyResult{entry: e, duplicate: true}, nil
 	}
 	if refused := f.sequencer.Check(head, started, e); refused != nil {
 		return applyResult{entry: e, refused: refused}, nil
 	}
 	batch.add(e, place, keys, true)
 	return applyResult{entry: e}, nil
+}
+
+// isAgain reports whether an entry was taken before: after a restart the state
+// machine sees entries again that the index holds, and some that it held and
+// lost. Such a one must still follow the entry before it: a gap in the index is
+// no place for what a stale leader proposed.
+func (f *fsm) isAgain(head log.Head, e log.Entry, place log.Place) (bool, error) {
+	known, err := f.index.Place(e.Process, e.Nonce)
+	if err == nil {
+		return known == place, nil
+	}
+	if !errors.Is(err, log.ErrEntryUnknown) {
+		return false, err
+	}
+	if e.Nonce > head.Nonce {
+		return false, nil
+	}
+	if e.Nonce == 0 {
+		return f.sequencer.Check(log.Head{}, false, e) == nil, nil
+	}
+	previous, err := f.index.Place(e.Process, e.Nonce-1)
+	if err != nil {
+		return false, fmt.Errorf("entry before %d of %s: %w", e.Nonce, e.Process, err)
+	}
+	b, err := f.ledger.ReadAt(previous.Location, int(previous.Length))
+	if err != nil {
+		return false, err
+	}
+	before, _, err := log.DecodeEntry(b)
+	if err != nil {
+		return false, fmt.Errorf("entry before %d of %s: %w", e.Nonce, e.Process, err)
+	}
+	return f.sequencer.Check(log.HeadOf(before), true, e) == nil, nil
 }
 
 // applyBatch collects the entries of one Raft entry: later ones must see the
@@ -164,13 +198,9 @@ func (f *fsm) Restore(snapshot io.ReadCloser) error { return snapshot.Close() }
 
 type indexSnapshot struct{}
 
-// Persist writes one byte, because a snapshot of none reads as a torn one.
-func (indexSnapshot) Persist(sink hraft.SnapshotSink) error {
-	if _, err := sink.Write([]byte{1}); err != nil {
-		return errors.Join(err, sink.Cancel())
-	}
-	return sink.Close()
-}
+// Persist writes nothing. Raft closes the sink, which is what makes the
+// snapshot count.
+func (indexSnapshot) Persist(hraft.SnapshotSink) error { return nil }
 
 func (indexSnapshot) Release() {}
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	hraft "github.com/hashicorp/raft"
@@ -64,14 +65,17 @@ const groupID = 0
 
 // Node is a log.Log whose one group has one voter: this node.
 type Node struct {
-	options  Options
-	ledger   *log.Ledger
-	index    *log.Index
-	stable   *stableStore
-	raft     *hraft.Raft
-	pipeline *pipeline
+	options   Options
+	ledger    *log.Ledger
+	index     *log.Index
+	lock      *os.File
+	stable    *stableStore
+	snapshots *snapshotStore
+	raft      *hraft.Raft
+	pipeline  *pipeline
 
 	progress progress
+	failure  atomic.Pointer[error]
 	once     sync.Once
 	closeErr error
 }
@@ -93,40 +97,56 @@ func Open(options Options) (*Node, error) {
 
 func (n *Node) open() (err error) {
 	o := n.options
+	warn := func(text string) { o.Logger.Warn().Msg(text) }
+	if n.lock, err = lockDir(o.Dir); err != nil {
+		return err
+	}
 	n.ledger, err = log.OpenLedger(log.LedgerOptions{
-		Dir: filepath.Join(o.Dir, "segments"), FS: o.FS, SegmentBytes: o.SegmentBytes, Fatal: o.Fatal,
-		Warn: func(text string) { o.Logger.Warn().Msg(text) },
+		Dir: filepath.Join(o.Dir, "segments"), FS: o.FS, SegmentBytes: o.SegmentBytes, Fatal: n.fail, Warn: warn,
 	})
 	if err != nil {
 		return err
 	}
-	if n.stable, err = openStableStore(o.FS, o.Dir); err != nil {
+	_, last := n.ledger.Bounds(groupID)
+	if n.stable, err = openStableStore(o.FS, o.Dir, last > 0, n.fail, warn); err != nil {
+		return err
+	}
+	if n.snapshots, err = openSnapshots(o.FS, o.Dir, warn); err != nil {
 		return err
 	}
 	clean, err := n.openIndex()
 	if err != nil {
 		return err
 	}
-	snapshots, err := hraft.NewFileSnapshotStoreWithLogger(o.Dir, 2, newLogger(o.Logger))
-	if err != nil {
-		return fmt.Errorf("open Raft snapshots in %s: %w", o.Dir, err)
-	}
-	machine := &fsm{
-		group: groupID, ledger: n.ledger, index: n.index,
-		sequencer: log.Sequencer{}, applied: n.progress.set, fatal: o.Fatal,
-	}
-	if err := machine.catchUp(newestSnapshot(snapshots), clean); err != nil {
+	machine := &fsm{group: groupID, ledger: n.ledger, index: n.index, applied: n.progress.set, fatal: n.fail}
+	if err := machine.catchUp(n.snapshots.index(), clean); err != nil {
 		return err
 	}
-	if err := n.start(machine, snapshots); err != nil {
+	if err := n.start(machine); err != nil {
 		return err
 	}
 	n.pipeline = startPipeline(n)
 	return nil
 }
 
+// fail remembers the first error after which the log cannot go on, and tells
+// the owner.
+func (n *Node) fail(err error) {
+	if n.failure.CompareAndSwap(nil, &err) {
+		n.options.Fatal(err)
+	}
+}
+
+// failed gives that error, or nil.
+func (n *Node) failed() error {
+	if err := n.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // start runs Raft and waits until this node leads and has applied all it has.
-func (n *Node) start(machine *fsm, snapshots hraft.SnapshotStore) error {
+func (n *Node) start(machine *fsm) error {
 	const self = hraft.ServerID("solo")
 	address, transport := hraft.NewInmemTransport(hraft.ServerAddress(self))
 	config := hraft.DefaultConfig()
@@ -139,21 +159,23 @@ func (n *Node) start(machine *fsm, snapshots hraft.SnapshotStore) error {
 	config.CommitTimeout = time.Second
 	config.MaxAppendEntries = 512
 	config.BatchApplyCh = true
-	config.SnapshotThreshold = 8192
+	// A snapshot is but a position: many of them make a start short.
+	config.SnapshotThreshold = 4096
+	config.SnapshotInterval = 5 * time.Second
 	// Nothing is ever compacted away: the Raft log is the message log.
 	config.TrailingLogs = 1 << 62
 	store := &logStore{ledger: n.ledger, group: groupID}
-	exists, err := hraft.HasExistingState(store, n.stable, snapshots)
+	exists, err := hraft.HasExistingState(store, n.stable, n.snapshots)
 	if err != nil {
 		return fmt.Errorf("look for an existing group: %w", err)
 	}
 	if !exists {
 		voters := hraft.Configuration{Servers: []hraft.Server{{ID: self, Address: address}}}
-		if err := hraft.BootstrapCluster(config, store, n.stable, snapshots, transport, voters); err != nil {
+		if err := hraft.BootstrapCluster(config, store, n.stable, n.snapshots, transport, voters); err != nil {
 			return fmt.Errorf("start a new group: %w", err)
 		}
 	}
-	if n.raft, err = hraft.NewRaft(config, machine, store, n.stable, snapshots, transport); err != nil {
+	if n.raft, err = hraft.NewRaft(config, machine, store, n.stable, n.snapshots, transport); err != nil {
 		return fmt.Errorf("start Raft: %w", err)
 	}
 	select {
@@ -175,46 +197,6 @@ func (n *Node) start(machine *fsm, snapshots hraft.SnapshotStore) error {
 // that may be busy.
 const leaderTimeout = 30 * time.Second
 
-// cleanMarker is there only while the index was closed in good order.
-const cleanMarker = "index.clean"
-
-// openIndex opens the index, or makes it anew from the ledger when badger finds
-// it damaged.
-func (n *Node) openIndex() (clean bool, err error) {
-	marker := filepath.Join(n.options.Dir, cleanMarker)
-	if _, err := os.Stat(marker); err == nil {
-		clean = true
-		if err := os.Remove(marker); err != nil {
-			return false, fmt.Errorf("remove %s: %w", marker, err)
-		}
-	}
-	dir := filepath.Join(n.options.Dir, "index")
-	n.index, err = log.OpenIndex(dir)
-	if err == nil {
-		_, err = n.index.Applied(groupID)
-	}
-	if err == nil {
-		return clean, nil
-	}
-	n.options.Logger.Warn().Err(err).Msg("the log's index is damaged: making it anew from the segments")
-	if n.index != nil {
-		_ = n.index.Close()
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return false, fmt.Errorf("remove the damaged log index %s: %w", dir, err)
-	}
-	n.index, err = log.OpenIndex(dir)
-	return false, err
-}
-
-func newestSnapshot(snapshots hraft.SnapshotStore) uint64 {
-	list, err := snapshots.List()
-	if err != nil || len(list) == 0 {
-		return 0
-	}
-	return list[0].Index
-}
-
 // Append gives a proposal its place; see log.Log.
 func (n *Node) Append(ctx context.Context, proposal log.Proposal) (log.Entry, bool, error) {
 	return n.pipeline.append(ctx, proposal)
@@ -228,8 +210,14 @@ func (n *Node) Close() error {
 	n.once.Do(func() {
 		n.pipeline.close()
 		n.progress.close()
+		if n.failed() == nil {
+			// Nothing to take a snapshot of is no fault.
+			if err := n.raft.Snapshot().Error(); err != nil && !errors.Is(err, hraft.ErrNothingNewToSnapshot) {
+				n.closeErr = fmt.Errorf("snapshot the log: %w", err)
+			}
+		}
 		err := n.raft.Shutdown().Error()
-		n.closeErr = errors.Join(err, n.closeStores())
+		n.closeErr = errors.Join(n.closeErr, err, n.closeStores())
 	})
 	return n.closeErr
 }
@@ -240,16 +228,22 @@ func (n *Node) closeStores() error {
 	var errs []error
 	if n.index != nil {
 		err := n.index.Close()
-		if err == nil && n.raft != nil {
-			err = os.WriteFile(filepath.Join(n.options.Dir, cleanMarker), nil, 0o644)
+		if err == nil && n.raft != nil && n.failed() == nil {
+			err = n.setMarker(cleanMarker, true)
 		}
 		errs = append(errs, err)
+	}
+	if n.snapshots != nil {
+		errs = append(errs, n.snapshots.close())
 	}
 	if n.stable != nil {
 		errs = append(errs, n.stable.Close())
 	}
 	if n.ledger != nil {
 		errs = append(errs, n.ledger.Close())
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Close())
 	}
 	return errors.Join(errs...)
 }

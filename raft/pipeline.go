@@ -28,6 +28,7 @@ type pipeline struct {
 	inHand chan flight
 	stop   chan struct{}
 	wait   sync.WaitGroup
+	landed *sync.Cond // a batch has landed
 
 	mu struct {
 		sync.Mutex
@@ -36,6 +37,8 @@ type pipeline struct {
 		keys   map[[2]ao.ID]*pending
 		// stale is set when a batch failed: heads are dropped before the next.
 		stale bool
+		// flying is how many batches Raft has.
+		flying int
 	}
 }
 
@@ -86,6 +89,7 @@ func startPipeline(n *Node) *pipeline {
 		inHand: make(chan flight, flightsMax),
 		stop:   make(chan struct{}),
 	}
+	p.landed = sync.NewCond(&p.mu)
 	p.mu.heads = map[ao.ID]speculative{}
 	p.mu.keys = map[[2]ao.ID]*pending{}
 	p.wait.Go(p.propose)
@@ -123,6 +127,9 @@ func (p *pipeline) enqueue(request *pending) error {
 	if p.mu.closed {
 		return ao.Errorf(ao.CodeUnavailable, "the scheduler is stopping: try again: %w", log.ErrClosed)
 	}
+	if err := p.node.failed(); err != nil {
+		return ao.Errorf(ao.CodeUnavailable, "the scheduler's log has stopped: %w", err)
+	}
 	select {
 	case p.queue <- request:
 		return nil
@@ -149,6 +156,9 @@ func (p *pipeline) propose() {
 			return
 		}
 		if data, waiting := p.prepare(batch, number); len(waiting) > 0 {
+			p.mu.Lock()
+			p.mu.flying++
+			p.mu.Unlock()
 			p.inHand <- flight{number, p.node.raft.Apply(data, 0), waiting}
 		}
 	}
@@ -230,9 +240,13 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 }
 
 // settled answers a request that needs no place: its message has one, or is
-// getting one, or its process is unknown.
+// getting one, or its process is unknown. What is on its way is looked up first:
+// a batch leaves there only when the index has it.
 func (p *pipeline) settled(request *pending) bool {
 	process := request.proposal.Process
+	if p.joins(request) {
+		return true
+	}
 	for _, key := range request.keys {
 		nonce, err := p.node.index.Find(process, key)
 		if err == nil {
@@ -247,15 +261,6 @@ func (p *pipeline) settled(request *pending) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, key := range request.keys {
-		if first := p.mu.keys[[2]ao.ID{process, key}]; first != nil && first != request {
-			p.wait.Go(func() {
-				<-first.done
-				request.finish(first.entry, true, first.err)
-			})
-			return true
-		}
-	}
 	spawning := p.mu.keys[[2]ao.ID{process, process}] != nil
 	if _, known := p.mu.heads[process]; !known && !spawning && !request.proposal.IsProcess() {
 		if _, err := p.node.index.Head(process); err != nil {
@@ -268,6 +273,24 @@ func (p *pipeline) settled(request *pending) bool {
 	}
 	for _, key := range request.keys {
 		p.mu.keys[[2]ao.ID{process, key}] = request
+	}
+	return false
+}
+
+// joins lets a request wait for the same message that is on its way.
+func (p *pipeline) joins(request *pending) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range request.keys {
+		first := p.mu.keys[[2]ao.ID{request.proposal.Process, key}]
+		if first == nil || first == request {
+			continue
+		}
+		p.wait.Go(func() {
+			<-first.done
+			request.finish(first.entry, true, first.err)
+		})
+		return true
 	}
 	return false
 }
@@ -317,23 +340,31 @@ func (p *pipeline) head(process ao.ID) (head log.Head, started bool, err error) 
 // finish answers the requests of each batch when it is committed.
 func (p *pipeline) finish() {
 	for f := range p.inHand {
-		err := f.future.Error()
-		results, ok := f.future.Response().([]applyResult)
-		if err == nil && (!ok || len(results) != len(f.waiting)) {
-			err = fmt.Errorf("batch of %d was applied as %v", len(f.waiting), f.future.Response())
-		}
-		p.release(f, err != nil)
-		for i, request := range f.waiting {
-			switch {
-			case err != nil:
-				request.finish(log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "the scheduler cannot commit: try again: %w", err))
-			case results[i].refused != nil:
-				p.again(request, results[i].refused)
-			case results[i].duplicate:
-				p.answerDuplicate(request)
-			default:
-				request.finish(results[i].entry, false, nil)
-			}
+		p.land(f)
+		p.mu.Lock()
+		p.mu.flying--
+		p.mu.Unlock()
+		p.landed.Broadcast()
+	}
+}
+
+func (p *pipeline) land(f flight) {
+	err := f.future.Error()
+	results, ok := f.future.Response().([]applyResult)
+	if err == nil && (!ok || len(results) != len(f.waiting)) {
+		err = fmt.Errorf("batch of %d was applied as %v", len(f.waiting), f.future.Response())
+	}
+	p.release(f, err != nil)
+	for i, request := range f.waiting {
+		switch {
+		case err != nil:
+			request.finish(log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "the scheduler cannot commit: try again: %w", err))
+		case results[i].refused != nil:
+			p.again(request, results[i].refused)
+		case results[i].duplicate:
+			p.answerDuplicate(request)
+		default:
+			request.finish(results[i].entry, false, nil)
 		}
 	}
 }
@@ -385,14 +416,19 @@ func (p *pipeline) answerDuplicate(request *pending) {
 }
 
 // dropStaleHeads forgets all heads after a failure, so that the next batch
-// builds on what is committed.
+// builds on what is committed. It first waits for the batches on their way:
+// those that still fit move the committed heads.
 func (p *pipeline) dropStaleHeads() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.stale {
-		clear(p.mu.heads)
-		p.mu.stale = false
+	if !p.mu.stale {
+		return
 	}
+	for p.mu.flying > 0 {
+		p.landed.Wait()
+	}
+	clear(p.mu.heads)
+	p.mu.stale = false
 }
 
 // refuse answers every request of a batch that could not be signed.

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io/fs"
 	"path/filepath"
 	"sync"
 
@@ -16,30 +14,28 @@ import (
 	"github.com/wallaby-ao/wallaby/log"
 )
 
-// stableStore keeps a group's term and vote in a file of two slots, written in
-// turn, each with a checksum and flushed before Set returns.
+// stableStore keeps a group's term and vote in a slotFile.
 //
 // hashicorp/raft stores a vote with two calls, the term first and then the
 // candidate. A crash between them would leave a new term with an old
 // candidate. So the term is held back until the candidate comes, and both are
 // written at once.
 type stableStore struct {
-	path string
-	file fsx.File
+	slots *slotFile
+	fatal func(error)
 
 	mu struct {
 		sync.Mutex
-		sequence uint64
 		values   map[string][]byte
 		voteTerm []byte // held back
+		failed   error
 	}
 }
 
 var _ hraft.StableStore = (*stableStore)(nil)
 
 const (
-	stableSlotBytes   = 4096
-	stableHeaderBytes = 16 // sequence u64, length u32, CRC32C u32
+	voteFileName = "vote"
 
 	keyVoteTerm      = "LastVoteTerm"
 	keyVoteCandidate = "LastVoteCand"
@@ -48,96 +44,54 @@ const (
 // errNotFound has the text by which hashicorp/raft knows a missing key.
 var errNotFound = errors.New("not found")
 
-func openStableStore(filesystem fsx.FS, dir string) (*stableStore, error) {
-	s := &stableStore{path: filepath.Join(dir, "vote")}
+// openStableStore opens the vote file, or makes it for a group that has no
+// entries. A group that has some must have voted: without its vote it might
+// vote twice in one term.
+func openStableStore(filesystem fsx.FS, dir string, hasEntries bool, fatal func(error), warn func(string)) (*stableStore, error) {
+	s := &stableStore{fatal: fatal}
 	s.mu.values = map[string][]byte{}
-	file, err := filesystem.Open(s.path, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, s.create(filesystem, dir)
+	path := filepath.Join(dir, voteFileName)
+	slots, value, mended, err := openSlots(filesystem, path)
+	if isNotExist(err) {
+		if hasEntries {
+			return nil, fmt.Errorf("%w: vote file %s is gone, and without it this node might vote twice: put it back from a copy", log.ErrCorrupt, path)
+		}
+		s.slots, err = createSlots(filesystem, dir, path, []byte("{}"))
+		return s, err
+	}
+	if errors.Is(err, log.ErrCorrupt) && !hasEntries {
+		// A crash hit while the file was made, before anything was voted.
+		s.slots, err = createSlots(filesystem, dir, path, []byte("{}"))
+		return s, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open vote file: %w", err)
+		return nil, fmt.Errorf("vote file: %w: put it back from a copy", err)
 	}
-	s.file = file
-	damaged := 0
-	for slot := range int64(2) {
-		sequence, values, err := readSlot(file, slot*stableSlotBytes)
-		if err != nil {
-			damaged++
-			continue
-		}
-		if sequence >= s.mu.sequence {
-			s.mu.sequence, s.mu.values = sequence, values
-		}
+	if mended {
+		warn(fmt.Sprintf("one of the two copies in the vote file %s was damaged or behind: mended from the other", path))
 	}
-	// A torn write damages the slot that nobody was told of. If the other slot
-	// is the damaged one, the newest vote may be gone: a node that may have
-	// voted must not vote again, so any damage to the newer slot is fatal. The
-	// two cannot be told apart, unless both slots are whole.
-	if damaged > 0 {
-		file.Close()
-		return nil, fmt.Errorf("%w: vote file %s: %d of 2 slots are damaged: remove the file only if this node is its group's single voter", log.ErrCorrupt, s.path, damaged)
+	s.slots = slots
+	if err := json.Unmarshal(value, &s.mu.values); err != nil {
+		slots.close()
+		return nil, fmt.Errorf("%w: vote file %s: %w", log.ErrCorrupt, path, err)
 	}
 	return s, nil
 }
 
-func (s *stableStore) create(filesystem fsx.FS, dir string) error {
-	file, err := filesystem.Open(s.path, true)
-	if err != nil {
-		return fmt.Errorf("create vote file: %w", err)
-	}
-	s.file = file
-	if err := file.Allocate(2 * stableSlotBytes); err != nil {
-		return fmt.Errorf("create vote file %s: %w", s.path, err)
-	}
-	for range 2 {
-		if err := s.write(); err != nil {
-			return err
-		}
-	}
-	return filesystem.SyncDir(dir)
-}
-
-func readSlot(file fsx.File, at int64) (sequence uint64, values map[string][]byte, err error) {
-	b := make([]byte, stableSlotBytes)
-	if _, err := file.ReadAt(b, at); err != nil {
-		return 0, nil, err
-	}
-	size := binary.LittleEndian.Uint32(b[8:])
-	if size > stableSlotBytes-stableHeaderBytes {
-		return 0, nil, log.ErrCorrupt
-	}
-	body := b[stableHeaderBytes : stableHeaderBytes+size]
-	if stableSum(b[:12], body) != binary.LittleEndian.Uint32(b[12:]) {
-		return 0, nil, log.ErrCorrupt
-	}
-	return binary.LittleEndian.Uint64(b), values, json.Unmarshal(body, &values)
-}
-
-func stableSum(header, body []byte) uint32 {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	return crc32.Update(crc32.Checksum(header, table), table, body)
-}
-
-// write puts all values into the older slot and flushes.
+// write stores all values. After a failed flush nobody knows what the disk
+// holds, so nothing is written any more.
 func (s *stableStore) write() error {
+	if s.mu.failed != nil {
+		return s.mu.failed
+	}
 	body, err := json.Marshal(s.mu.values)
 	if err != nil {
 		return fmt.Errorf("encode vote: %w", err)
 	}
-	if len(body) > stableSlotBytes-stableHeaderBytes {
-		return fmt.Errorf("vote file %s: %d bytes do not fit in a slot", s.path, len(body))
-	}
-	s.mu.sequence++
-	b := binary.LittleEndian.AppendUint64(make([]byte, 0, stableSlotBytes), s.mu.sequence)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(body)))
-	b = binary.LittleEndian.AppendUint32(b, stableSum(b, body))
-	b = append(b, body...)
-	if _, err := s.file.WriteAt(b, int64(s.mu.sequence%2)*stableSlotBytes); err != nil {
-		return fmt.Errorf("write vote file %s: %w", s.path, err)
-	}
-	if err := s.file.Sync(); err != nil {
-		return fmt.Errorf("flush vote file %s: %w", s.path, err)
+	if err := s.slots.write(body); err != nil {
+		s.mu.failed = fmt.Errorf("vote file: %w", err)
+		s.fatal(s.mu.failed)
+		return s.mu.failed
 	}
 	return nil
 }
@@ -186,4 +140,4 @@ func (s *stableStore) GetUint64(key []byte) (uint64, error) {
 }
 
 // Close closes the file; everything in it is flushed already.
-func (s *stableStore) Close() error { return s.file.Close() }
+func (s *stableStore) Close() error { return s.slots.close() }
