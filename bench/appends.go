@@ -1,0 +1,251 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/fsx"
+	"github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/raft"
+)
+
+// Load is how hard a benchmark pushes and for how long.
+type Load struct {
+	Clients   int
+	Processes int
+	Seconds   float64
+}
+
+// Rate is what a load reached.
+type Rate struct {
+	PerSecond    float64
+	MedianMS     float64
+	Percentile99 float64 // milliseconds
+}
+
+// drive runs fn from many goroutines until the time is up. fn gets the number
+// of its goroutine and a count that is never given twice.
+func (l Load) drive(ctx context.Context, fn func(ctx context.Context, client int, n uint64) error) (Rate, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		wait  sync.WaitGroup
+		next  atomic.Uint64
+		mu    sync.Mutex
+		took  []time.Duration
+		start = time.Now()
+		end   = start.Add(time.Duration(l.Seconds * float64(time.Second)))
+	)
+	for client := range l.Clients {
+		wait.Go(func() {
+			var mine []time.Duration
+			for time.Now().Before(end) && ctx.Err() == nil {
+				at := time.Now()
+				if err := fn(ctx, client, next.Add(1)-1); err != nil {
+					cancel(err)
+					return
+				}
+				mine = append(mine, time.Since(at))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, mine...)
+		})
+	}
+	wait.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return Rate{}, err
+	}
+	seconds := time.Since(start).Seconds()
+	slices.Sort(took)
+	if len(took) == 0 {
+		return Rate{}, errors.New("nothing was done in the time allowed")
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return Rate{float64(len(took)) / seconds, ms(took[len(took)/2]), ms(took[len(took)*99/100])}, nil
+}
+
+// messageBytes is the data of a benchmark message: an item of about 1.3 KiB.
+const messageBytes = 1024
+
+// Appends measures durable appends of signed messages through a solo node's
+// log, beside a bare badger that flushes every write and beside what the disk
+// gives to plain batched writes.
+func Appends(ctx context.Context, dir string, clients int, seconds float64) ([]Row, error) {
+	load := Load{Clients: clients, Processes: 64, Seconds: seconds}
+	ours, unverified, err := ownAppends(ctx, filepath.Join(dir, "own"), load)
+	if err != nil {
+		return nil, fmt.Errorf("measure our log: %w", err)
+	}
+	bare, err := badgerAppends(ctx, filepath.Join(dir, "badger"), load)
+	if err != nil {
+		return nil, fmt.Errorf("measure badger: %w", err)
+	}
+	raw, err := rawAppends(ctx, filepath.Join(dir, "raw"), load)
+	if err != nil {
+		return nil, fmt.Errorf("measure the disk: %w", err)
+	}
+	name := fmt.Sprintf("append, %d clients", clients)
+	return []Row{
+		Higher(name+", ledger alone", "durable appends", "1/s", unverified.PerSecond, "badger SyncWrites", bare.PerSecond),
+		Higher(name+", ledger alone", "share of raw group commit", "1/s", unverified.PerSecond, "write+fdatasync", raw.PerSecond),
+		Higher(name+", whole pipeline", "verify+sign+commit", "1/s", ours.PerSecond, "badger SyncWrites", bare.PerSecond),
+		Higher(name+", whole pipeline", "share of raw group commit", "1/s", ours.PerSecond, "write+fdatasync", raw.PerSecond),
+		{Case: name + ", whole pipeline", Metric: "median latency", Unit: "ms", Value: ours.MedianMS},
+		{Case: name + ", whole pipeline", Metric: "99th percentile", Unit: "ms", Value: ours.Percentile99},
+	}, nil
+}
+
+// ownAppends measures the whole pipeline (verify, order, sign, commit) and then
+// the ledger alone, which is what badger and the raw disk are compared with.
+func ownAppends(ctx context.Context, dir string, load Load) (whole, ledger Rate, err error) {
+	signer, err := dataitem.GenerateSigner(dataitem.Ethereum, rand.Reader)
+	if err != nil {
+		return whole, ledger, err
+	}
+	user, err := dataitem.GenerateSigner(dataitem.Ed25519, rand.Reader)
+	if err != nil {
+		return whole, ledger, err
+	}
+	n, err := raft.Open(raft.Options{Dir: dir, Signer: signer})
+	if err != nil {
+		return whole, ledger, err
+	}
+	defer n.Close()
+	items, err := signedMessages(ctx, n, user, load)
+	if err != nil {
+		return whole, ledger, err
+	}
+	whole, err = load.drive(ctx, func(ctx context.Context, _ int, i uint64) error {
+		if i >= uint64(len(items)) {
+			return errors.New("ran out of messages that were signed beforehand")
+		}
+		_, _, err := n.Append(ctx, log.Proposal{Item: items[i]})
+		return err
+	})
+	if err != nil {
+		return whole, ledger, err
+	}
+	ledger, err = ledgerAppends(ctx, filepath.Join(dir, "ledger-alone"), load)
+	return whole, ledger, err
+}
+
+// signedMessagesPerSecond bounds how many messages are signed before the clock
+// starts: more than any machine of the day can take.
+const signedMessagesPerSecond = 12_000
+
+func signedMessages(ctx context.Context, n *raft.Node, user dataitem.Signer, load Load) ([]*dataitem.Item, error) {
+	module := ao.ID{1}
+	processes := make([]ao.ID, load.Processes)
+	for i := range processes {
+		item, err := dataitem.Create(dataitem.Draft{Tags: dataitem.Tags{
+			{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: ao.TypeProcess},
+			{Name: ao.TagModule, Value: module.String()}, {Name: ao.TagScheduler, Value: "bench"}, {Name: "Name", Value: fmt.Sprint(i)},
+		}}, user)
+		if err != nil {
+			return nil, err
+		}
+		if _, _, err := n.Append(ctx, log.Proposal{Item: item}); err != nil {
+			return nil, err
+		}
+		processes[i] = item.ID()
+	}
+	items := make([]*dataitem.Item, int(signedMessagesPerSecond*load.Seconds)+load.Clients)
+	data := make([]byte, messageBytes)
+	_, _ = rand.Read(data)
+	for i := range items {
+		process := processes[i%len(processes)]
+		copy(data, fmt.Sprint(i, " "))
+		item, err := dataitem.Create(dataitem.Draft{Target: process[:], Data: data, Tags: dataitem.Tags{
+			{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: ao.TypeMessage},
+		}}, user)
+		if err != nil {
+			return nil, err
+		}
+		items[i] = item
+	}
+	return items, nil
+}
+
+// recordBytes is the size of what one message adds to the log: the message and
+// its assignment.
+const recordBytes = messageBytes + 900
+
+func ledgerAppends(ctx context.Context, dir string, load Load) (Rate, error) {
+	ledger, err := log.OpenLedger(log.LedgerOptions{Dir: dir})
+	if err != nil {
+		return Rate{}, err
+	}
+	defer ledger.Close()
+	payload := make([]byte, recordBytes)
+	_, _ = rand.Read(payload)
+	// Indices rise in the order in which appends reach the ledger.
+	var order sync.Mutex
+	var index uint64
+	return load.drive(ctx, func(context.Context, int, uint64) error {
+		order.Lock()
+		index++
+		record := log.Record{Kind: log.RecordRaft, Term: 1, Index: index, Payload: payload}
+		order.Unlock()
+		return ledger.Append(record)
+	})
+}
+
+func badgerAppends(ctx context.Context, dir string, load Load) (Rate, error) {
+	db, err := badger.Open(badger.DefaultOptions(dir).WithSyncWrites(true).WithLogger(nil))
+	if err != nil {
+		return Rate{}, err
+	}
+	defer db.Close()
+	value := make([]byte, recordBytes)
+	_, _ = rand.Read(value)
+	return load.drive(ctx, func(_ context.Context, _ int, n uint64) error {
+		return db.Update(func(txn *badger.Txn) error { return txn.Set(fmt.Appendf(nil, "%016x", n), value) })
+	})
+}
+
+// rawAppends writes the same bytes in batches of as many records as there are
+// clients, with one fdatasync each, into space that is there already: the most
+// that group commit can get out of the disk.
+func rawAppends(ctx context.Context, dir string, load Load) (Rate, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Rate{}, err
+	}
+	file, err := fsx.OS{}.Open(filepath.Join(dir, "raw"), true)
+	if err != nil {
+		return Rate{}, err
+	}
+	defer file.Close()
+	const size = 256 << 20
+	if err := file.Allocate(size); err != nil {
+		return Rate{}, err
+	}
+	batch := make([]byte, load.Clients*recordBytes)
+	_, _ = rand.Read(batch)
+	var at int64
+	one := Load{Clients: 1, Seconds: load.Seconds}
+	rate, err := one.drive(ctx, func(context.Context, int, uint64) error {
+		if at+int64(len(batch)) > size {
+			at = 0
+		}
+		if _, err := file.WriteAt(batch, at); err != nil {
+			return err
+		}
+		at += int64(len(batch))
+		return file.Sync()
+	})
+	rate.PerSecond *= float64(load.Clients)
+	return rate, err
+}

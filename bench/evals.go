@@ -1,0 +1,283 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+// NodeOptions say what a node is measured with.
+type NodeOptions struct {
+	Dir    string // scratch space on the disk to measure
+	Module string // an aos module's file
+	// Seconds is how long each load runs.
+	Seconds float64
+	// Loads are the clients and processes to try.
+	Loads []Load
+	// Replay is how many messages the cold start replays.
+	Replay int
+	// Progress is told what is being measured.
+	Progress func(string)
+}
+
+// evalCode is what every benchmark message evaluates.
+const evalCode = "return 1 + 1"
+
+// Node measures a whole node on aos Evals, beside the reference loader running
+// the same message.
+func Node(ctx context.Context, o NodeOptions) ([]Row, error) {
+	loader, err := measureLoader(ctx, o)
+	if err != nil {
+		o.Progress(err.Error())
+	}
+	var rows []Row
+	for _, load := range o.Loads {
+		load.Seconds = o.Seconds
+		o.Progress(fmt.Sprintf("evals with %d clients over %d processes", load.Clients, load.Processes))
+		more, err := evals(ctx, o, load, loader)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	o.Progress(fmt.Sprintf("cold start of a process with %d messages", o.Replay))
+	more, err := replay(ctx, o, loader)
+	return append(rows, more...), err
+}
+
+// loaderRates are the reference loader's messages per second; zero when it
+// could not be measured.
+type loaderRates struct{ noCopy, standard float64 }
+
+const (
+	peerNoCopy   = "ao-loader, no copy"
+	peerStandard = "ao-loader, default"
+)
+
+// The default mode copies the whole memory for each message: a few hundred
+// messages say enough.
+const (
+	loaderMessagesNoCopy   = 3000
+	loaderMessagesStandard = 150
+)
+
+func measureLoader(ctx context.Context, o NodeOptions) (rates loaderRates, err error) {
+	o.Progress("the reference loader")
+	peer, err := OpenLoaderPeer(ctx)
+	if err != nil {
+		return rates, err
+	}
+	const process = "PROC0000000000000000000000000000000000000001"
+	message := func(id, kind, data string, tags ...string) json.RawMessage {
+		list := []map[string]string{{"name": "Type", "value": kind}}
+		for i := 0; i < len(tags); i += 2 {
+			list = append(list, map[string]string{"name": tags[i], "value": tags[i+1]})
+		}
+		b, _ := json.Marshal(map[string]any{
+			"Id": id, "Target": process, "Owner": "OWNER", "From": "OWNER", "Module": "MODULE", "Block-Height": 1000,
+			"Timestamp": 1700000000000, "Cron": false, "Data": data, "Tags": list,
+		})
+		return b
+	}
+	job := LoaderJob{
+		Wasm: o.Module, Format: "wasm64-unknown-emscripten-draft_2024_02_15", Count: loaderMessagesNoCopy, KeepMemory: true,
+		Env:     json.RawMessage(`{"Process":{"Id":"` + process + `","Owner":"OWNER","Tags":[{"name":"Name","value":"bench"}]},"Module":{"Id":"MODULE","Tags":[]}}`),
+		First:   message(process, "Process", " ", "Module", "MODULE"),
+		Message: message("m", "Message", evalCode, "Action", "Eval"),
+	}
+	if strings.Contains(filepath.Base(o.Module), "_32") {
+		job.Format = "wasm32-unknown-emscripten4"
+	}
+	noCopy, err := peer.Run(ctx, job)
+	if err != nil {
+		return rates, err
+	}
+	if err := checkAnswer(noCopy.Result); err != nil {
+		return rates, fmt.Errorf("the reference loader: %w", err)
+	}
+	job.Count, job.KeepMemory = loaderMessagesStandard, false
+	standard, err := peer.Run(ctx, job)
+	return loaderRates{noCopy.PerSecond(), standard.PerSecond()}, err
+}
+
+// checkAnswer makes sure that what is timed is also right.
+func checkAnswer(result json.RawMessage) error {
+	var r struct {
+		Output json.RawMessage
+		Error  json.RawMessage
+	}
+	if err := json.Unmarshal(result, &r); err != nil {
+		return err
+	}
+	if !strings.Contains(string(r.Output), "2") {
+		return fmt.Errorf("%s gave %.300s", evalCode, result)
+	}
+	return nil
+}
+
+// user is a client that signs its messages.
+type user struct {
+	client *aohttp.Client
+	signer dataitem.Signer
+}
+
+func newUser(n *node.Node) (*user, error) {
+	signer, err := dataitem.GenerateSigner(dataitem.Ed25519, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	info := n.Info()
+	transport := &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}
+	return &user{signer: signer, client: &aohttp.Client{
+		Gateway: info.URLs.Gateway, MU: info.URLs.MU, SU: info.URLs.SU, CU: info.URLs.CU, HTTP: &http.Client{Transport: transport},
+	}}, nil
+}
+
+func (u *user) spawn(ctx context.Context, n *node.Node, name string) (ao.ID, error) {
+	info := n.Info()
+	id, err := u.client.Send(ctx, dataitem.Draft{Data: []byte(" "), Tags: dataitem.Tags{
+		{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagVariant, Value: ao.Variant},
+		{Name: ao.TagType, Value: ao.TypeProcess}, {Name: ao.TagModule, Value: info.Modules[0].ID},
+		{Name: ao.TagScheduler, Value: info.Scheduler}, {Name: ao.TagAuthority, Value: info.Authority}, {Name: "Name", Value: name},
+	}}, u.signer)
+	if err != nil {
+		return id, err
+	}
+	_, err = u.client.Result(ctx, id, id)
+	return id, err
+}
+
+// evalDraft is an Eval; n makes its id its own.
+func evalDraft(process ao.ID, n uint64) dataitem.Draft {
+	return dataitem.Draft{Target: process[:], Data: []byte(evalCode), Tags: dataitem.Tags{
+		{Name: "Action", Value: "Eval"}, {Name: "N", Value: fmt.Sprint(n)},
+		{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagVariant, Value: ao.Variant}, {Name: ao.TagType, Value: ao.TypeMessage},
+	}}
+}
+
+func openNode(ctx context.Context, dir, module string) (*node.Node, error) {
+	return node.Open(ctx, node.Options{DataDir: dir, AnyPort: true, Modules: []node.ModuleFile{{Path: module}}})
+}
+
+// evals measures client post → committed → evaluated → result read.
+func evals(ctx context.Context, o NodeOptions, load Load, loader loaderRates) (rows []Row, err error) {
+	n, err := openNode(ctx, filepath.Join(o.Dir, fmt.Sprintf("evals-%d-%d", load.Clients, load.Processes)), o.Module)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closeErr := n.Close(ctx); err == nil {
+			err = closeErr
+		}
+	}()
+	u, err := newUser(n)
+	if err != nil {
+		return nil, err
+	}
+	processes := make([]ao.ID, load.Processes)
+	for i := range processes {
+		if processes[i], err = u.spawn(ctx, n, fmt.Sprint(i)); err != nil {
+			return nil, err
+		}
+	}
+	rate, err := load.drive(ctx, func(ctx context.Context, _ int, i uint64) error {
+		process := processes[i%uint64(len(processes))]
+		id, err := u.client.Send(ctx, evalDraft(process, i), u.signer)
+		if err != nil {
+			return err
+		}
+		result, err := u.client.Result(ctx, process, id)
+		if err != nil {
+			return err
+		}
+		return checkAnswer(result.JSON())
+	})
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("eval, %d clients, %d processes", load.Clients, load.Processes)
+	return []Row{
+		Higher(name, "post to result", "1/s", rate.PerSecond, peerNoCopy, loader.noCopy),
+		Higher(name, "post to result", "1/s", rate.PerSecond, peerStandard, loader.standard),
+		{Case: name, Metric: "median", Unit: "ms", Value: rate.MedianMS},
+		{Case: name, Metric: "99th percentile", Unit: "ms", Value: rate.Percentile99},
+	}, nil
+}
+
+// replay makes a process with many messages, throws all that was evaluated
+// away, and measures how fast a cold start gets to the newest result.
+func replay(ctx context.Context, o NodeOptions, loader loaderRates) ([]Row, error) {
+	dir := filepath.Join(o.Dir, "replay")
+	process, last, err := fillProcess(ctx, o, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	n, err := openNode(ctx, dir, o.Module)
+	if err != nil {
+		return nil, err
+	}
+	opened := time.Since(started).Seconds()
+	u, err := newUser(n)
+	if err == nil {
+		var result ao.Result
+		if result, err = u.client.Result(ctx, process, last); err == nil {
+			err = checkAnswer(result.JSON())
+		}
+	}
+	seconds := time.Since(started).Seconds()
+	if closeErr := n.Close(ctx); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("cold start, %d messages", o.Replay)
+	rate := float64(o.Replay) / (seconds - opened)
+	return []Row{
+		Higher(name, "replay", "1/s", rate, peerNoCopy, loader.noCopy),
+		Higher(name, "replay", "1/s", rate, peerStandard, loader.standard),
+		{Case: name, Metric: "start to newest result", Unit: "s", Value: seconds},
+		{Case: name, Metric: "node open", Unit: "s", Value: opened},
+	}, nil
+}
+
+func fillProcess(ctx context.Context, o NodeOptions, dir string) (process, last ao.ID, err error) {
+	n, err := openNode(ctx, dir, o.Module)
+	if err != nil {
+		return process, last, err
+	}
+	defer func() {
+		if closeErr := n.Close(ctx); err == nil {
+			err = closeErr
+		}
+	}()
+	u, err := newUser(n)
+	if err != nil {
+		return process, last, err
+	}
+	if process, err = u.spawn(ctx, n, "replay"); err != nil {
+		return process, last, err
+	}
+	for i := range o.Replay {
+		if last, err = u.client.Send(ctx, evalDraft(process, uint64(i)), u.signer); err != nil {
+			return process, last, err
+		}
+	}
+	_, err = u.client.Result(ctx, process, last)
+	return process, last, err
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/bench"
+)
+
+// benchFlags are common to all benchmarks.
+type benchFlags struct {
+	dir     string
+	module  string
+	seconds float64
+}
+
+func (a *app) benchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure this machine with wallaby, and its peers beside it",
+		Long: `bench measures in the same run, on the same disk, what wallaby does and what a
+peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
+	}
+	cmd.AddCommand(a.benchNodeCommand(), a.benchAppendsCommand(), a.benchMemoryCommand())
+	return cmd
+}
+
+func (f *benchFlags) register(cmd *cobra.Command, module bool) {
+	cmd.Flags().StringVar(&f.dir, "dir", "", "scratch `DIR` on the disk to measure (default a temporary one)")
+	cmd.Flags().Float64Var(&f.seconds, "seconds", 10, "how long each load runs")
+	if module {
+		cmd.Flags().StringVar(&f.module, "module", "testdata/modules/aos2_0_6.wasm", "aos module `FILE`; make modules fetches some")
+	}
+}
+
+// scratch makes a directory that is removed at the end.
+func (f *benchFlags) scratch() (dir string, remove func(), err error) {
+	if f.module != "" {
+		if _, err := os.Stat(f.module); err != nil {
+			return "", nil, ao.Errorf(ao.CodeNotFound, "there is no module at %s: run make modules, or name one with --module", f.module)
+		}
+	}
+	dir, err = os.MkdirTemp(f.dir, "wallaby-bench-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make a scratch directory: %w", err)
+	}
+	return dir, func() { os.RemoveAll(dir) }, nil
+}
+
+func (a *app) printReport(rows []bench.Row) error {
+	report := bench.NewReport()
+	report.Add(rows...)
+	if a.output == outputJSON {
+		return a.printJSON(report)
+	}
+	return report.WriteTable(a.stdout)
+}
+
+func (a *app) progress(what string) { fmt.Fprintf(a.stderr, "wallaby: measuring %s\n", what) }
+
+func (a *app) benchNodeCommand() *cobra.Command {
+	var (
+		flags  benchFlags
+		replay int
+	)
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "Evals a second from post to result, and a cold start, beside the reference loader",
+		Args:  exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, remove, err := flags.scratch()
+			if err != nil {
+				return err
+			}
+			defer remove()
+			var loads []bench.Load
+			for _, processes := range []int{1, 64} {
+				for _, clients := range []int{1, 16, 256} {
+					loads = append(loads, bench.Load{Clients: clients, Processes: processes})
+				}
+			}
+			rows, err := bench.Node(cmd.Context(), bench.NodeOptions{
+				Dir: dir, Module: flags.module, Seconds: flags.seconds, Loads: loads, Replay: replay, Progress: a.progress,
+			})
+			if err != nil {
+				return err
+			}
+			a.progress("durable appends")
+			appends, err := bench.Appends(cmd.Context(), filepath.Join(dir, "appends"), 256, flags.seconds)
+			if err != nil {
+				return err
+			}
+			return a.printReport(append(rows, appends...))
+		},
+	}
+	flags.register(cmd, true)
+	cmd.Flags().IntVar(&replay, "replay", 10_000, "messages of the cold start")
+	return cmd
+}
+
+func (a *app) benchAppendsCommand() *cobra.Command {
+	var (
+		flags   benchFlags
+		clients int
+	)
+	cmd := &cobra.Command{
+		Use:   "appends",
+		Short: "Durable appends a second, beside badger and the raw disk",
+		Args:  exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, remove, err := flags.scratch()
+			if err != nil {
+				return err
+			}
+			defer remove()
+			rows, err := bench.Appends(cmd.Context(), dir, clients, flags.seconds)
+			if err != nil {
+				return err
+			}
+			return a.printReport(rows)
+		},
+	}
+	flags.register(cmd, false)
+	cmd.Flags().IntVar(&clients, "clients", 256, "how many append at once")
+	return cmd
+}
+
+func (a *app) benchMemoryCommand() *cobra.Command {
+	var (
+		flags          benchFlags
+		processes, hot int
+	)
+	cmd := &cobra.Command{
+		Use:   "memory",
+		Short: "Resident memory of a node with many processes",
+		Args:  exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if hot < 1 || processes < hot {
+				return usageError{errors.New("--processes must be at least --hot, and --hot at least 1")}
+			}
+			dir, remove, err := flags.scratch()
+			if err != nil {
+				return err
+			}
+			defer remove()
+			binary, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find this binary: %w", err)
+			}
+			rows, err := bench.Memory(cmd.Context(), bench.MemoryOptions{
+				Dir: dir, Binary: binary, Module: flags.module, Processes: processes, Hot: hot, Progress: a.progress,
+			})
+			if err != nil {
+				return err
+			}
+			return a.printReport(rows)
+		},
+	}
+	flags.register(cmd, true)
+	cmd.Flags().IntVar(&processes, "processes", 10_000, "processes in all")
+	cmd.Flags().IntVar(&hot, "hot", 10, "aos processes in use")
+	return cmd
+}
