@@ -27,4 +27,4 @@ add aos2_0_1.wasm Do_Uc2Sju_ffp6Ev0AnLVdPtot15rvMjP-a9VVaA5fM
 add sqlite.wasm ghSkge2sIUD_F00ym5sEimC63BDBuBrq4b5OcwxOjiw
 add aos2_0_4_32.wasm
 
-exec "$GO" run ./cmd/wallaby dev "${flags[@]}" "$@"
+exec "$GO" run ./cmd/wallaby dev ${flags[@]+"${flags[@]}"} "$@"

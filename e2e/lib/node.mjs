@@ -17,7 +17,7 @@ export class Node {
 
   // start runs the binary and waits until the node says that it is ready.
   async start () {
-    this.#launch()
+    this.launch()
     const started = Date.now()
     await until('node is ready', async () => {
       if (this.exited !== undefined) return true
@@ -32,13 +32,14 @@ export class Node {
   // startRefused runs the binary where it cannot start, and gives its exit
   // code and what it printed to stderr.
   async startRefused () {
-    this.#launch()
+    this.launch()
     await until('the node refuses to start', () => this.exited !== undefined, START_TIMEOUT_MS)
       .catch(async err => { await this.kill(); throw err })
     return { code: this.exited, stderr: this.stderr.trim() }
   }
 
-  #launch () {
+  // launch runs the binary and waits for nothing.
+  launch () {
     const args = ['dev', '--data-dir', this.dataDir, '--port-base', String(this.portBase),
       ...this.modules.flatMap(module => ['--module', module]), ...this.args]
     this.output = ''

@@ -15,6 +15,7 @@ export async function restart (suite, world) {
       economy ??= await Economy.open(world)
       const before = await memory(world, economy)
       const { acknowledged, uncertain } = await trafficUntilKilled(world, economy)
+      await killedWhileStarting(world.node)
       await world.node.start()
       await remembered(world, before)
 
@@ -42,6 +43,16 @@ export async function restart (suite, world) {
     console.log(`      ready again after ${world.node.startMS} ms`)
     assert.equal((await world.evaluate(economy.token, 'return Supply')).output, '1000000')
   })
+}
+
+// killedWhileStarting kills the node ever later while it starts: what it
+// repairs then must bear being interrupted.
+async function killedWhileStarting (node) {
+  for (const delayMS of [20, 60, 120, 200]) {
+    node.launch()
+    await new Promise(resolve => setTimeout(resolve, delayMS))
+    await node.kill()
+  }
 }
 
 // trafficUntilKilled sends from several clients at once and kills the node
@@ -85,10 +96,12 @@ async function resend (world, economy, uncertain) {
   }
 }
 
-// memory is what the node has said so far: the logs, and the last results.
+// memory is what the node has said so far: the logs, the last results, and the
+// pages of results with their cursors.
 async function memory (world, economy) {
   const logs = new Map()
   const results = new Map()
+  const pages = new Map()
   for (const process of economy.processes) {
     const log = await world.log(process)
     logs.set(process, log)
@@ -96,15 +109,22 @@ async function memory (world, economy) {
       results.set(message.id, [process, await world.ao.result({ process, message: message.id })])
     }
   }
-  return { logs, results }
+  for (const process of economy.processes) {
+    pages.set(process, (await world.ao.results({ process, sort: 'ASC', limit: 1000 })).edges)
+  }
+  return { logs, results, pages }
 }
 
-async function remembered (world, { logs, results }) {
+async function remembered (world, { logs, results, pages }) {
   for (const [process, before] of logs) {
     assert.deepEqual((await world.log(process)).slice(0, before.length), before)
   }
   for (const [message, [process, result]] of results) {
     assert.deepEqual(await world.ao.result({ process, message }), result)
+  }
+  for (const [process, before] of pages) {
+    const { edges } = await world.ao.results({ process, sort: 'ASC', limit: 1000 })
+    assert.deepEqual(edges.slice(0, before.length), before)
   }
 }
 
