@@ -17,6 +17,7 @@ import (
 //	eo process nonce    outbox record with something to deliver
 //	ex process nonce    outbox record whose remainder is dead
 //	et process nonce    outbox record that is done, kept as a trace
+//	ed process nonce index (4)  ids that a done effect delivered
 //	es process nonce    snapshot manifest
 //	ep hash             snapshot page, compressed
 //	ef hash process     reference of a process's snapshots to a page
@@ -30,6 +31,7 @@ const (
 	keyOutbox    = "eo"
 	keyDead      = "ex"
 	keyTrace     = "et"
+	keyDelivered = "ed"
 	keyManifest  = "es"
 	keyPage      = "ep"
 	keyReference = "ef"
@@ -46,6 +48,10 @@ func idsKey(prefix string, first, second ao.ID) []byte {
 
 func nonceKey(prefix string, process ao.ID, nonce uint64) []byte {
 	return binary.BigEndian.AppendUint64(idKey(prefix, process), nonce)
+}
+
+func effectKey(key EffectKey) []byte {
+	return binary.BigEndian.AppendUint32(nonceKey(keyDelivered, key.Process, key.Nonce), key.Index)
 }
 
 func groupKey(group uint32) []byte {

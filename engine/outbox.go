@@ -102,8 +102,17 @@ func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, done []
 	if effects, err = o.effects(key, record); err != nil {
 		return nil, nil, err
 	}
-	for _, effect := range effects {
+	for i := range effects {
+		effect := &effects[i]
 		done = append(done, record.isDone(effect.Index))
+		if !done[i] {
+			continue
+		}
+		ids, err := o.store.get(effectKey(effect.Key()))
+		if err != nil && !isMissing(err) {
+			return nil, nil, err
+		}
+		effect.Delivered = decodeIDs(ids)
 	}
 	return effects, done, nil
 }
@@ -111,22 +120,18 @@ func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, done []
 // Update stores an effect's attempts, next time, error, delivered ids and
 // whether it is dead. A complete effect stays complete.
 func (o *Outbox) Update(effect Effect) error {
-	return o.change(effect.Key(), func(record *outboxRecord) { record.touch(effect) })
+	return o.change(effect.Key(), nil, func(record *outboxRecord) { record.touch(effect) })
 }
 
 // Complete takes an effect out of what is pending and keeps what it delivered
 // as a trace.
 func (o *Outbox) Complete(effect Effect) error {
-	return o.change(effect.Key(), func(record *outboxRecord) {
-		effect.Dead = false
-		record.touch(effect)
-		record.setDone(effect.Index)
-	})
+	return o.change(effect.Key(), effect.Delivered, func(record *outboxRecord) { record.setDone(effect.Index) })
 }
 
 // Redrive makes a dead effect pending again, as if it had never been tried.
 func (o *Outbox) Redrive(key EffectKey) error {
-	err := o.change(key, func(record *outboxRecord) {
+	err := o.change(key, nil, func(record *outboxRecord) {
 		touched := record.touched(key.Index)
 		record.touch(Effect{Index: key.Index, Delivered: touched.Delivered})
 	})
@@ -136,8 +141,10 @@ func (o *Outbox) Redrive(key EffectKey) error {
 	return err
 }
 
-// change applies fn to a record and puts it where it then belongs.
-func (o *Outbox) change(key EffectKey, fn func(*outboxRecord)) error {
+// change applies fn to a record and puts it where it then belongs. Delivered
+// ids go into the store beside it: a record with those of thousands of effects
+// would be written again for each of them.
+func (o *Outbox) change(key EffectKey, delivered []ao.ID, fn func(*outboxRecord)) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	from, record, err := o.load(key)
@@ -153,6 +160,11 @@ func (o *Outbox) change(key EffectKey, fn func(*outboxRecord)) error {
 	err = o.store.db.Update(func(txn *badger.Txn) error {
 		if from != to {
 			if err := txn.Delete(nonceKey(from, key.Process, key.Nonce)); err != nil {
+				return err
+			}
+		}
+		if len(delivered) > 0 {
+			if err := txn.Set(effectKey(key), encodeIDs(delivered)); err != nil {
 				return err
 			}
 		}

@@ -141,3 +141,17 @@ func TestEffectsAreDeliveredOnce(t *testing.T) {
 		t.Errorf("completing what is not there gives %v", err)
 	}
 }
+
+func TestEffectsOfLargeResultsStayCheap(t *testing.T) {
+	record := outboxRecord{Count: 10_000}
+	for index := range record.Count {
+		record.touch(Effect{Index: index, Attempts: 1, Error: "no answer", Delivered: []ao.ID{{1}}})
+		record.setDone(index)
+	}
+	if size := len(record.encode()); size > 2000 {
+		t.Errorf("a record of 10,000 done effects has %d bytes", size)
+	}
+	if record.prefix() != keyTrace {
+		t.Errorf("it belongs under %s", record.prefix())
+	}
+}

@@ -18,7 +18,7 @@ type outboxRecord struct {
 	Touched []touchedEffect `json:"touched,omitempty"`
 }
 
-// touchedEffect is what is known of an effect that was tried.
+// touchedEffect is what is known of an effect that was tried and is not done.
 type touchedEffect struct {
 	Index     uint32  `json:"i"`
 	Attempts  int     `json:"attempts,omitempty"`
@@ -50,6 +50,9 @@ func (r *outboxRecord) isDone(index uint32) bool {
 }
 
 func (r *outboxRecord) setDone(index uint32) {
+	if at, found := r.find(index); found {
+		r.Touched = slices.Delete(r.Touched, at, at+1)
+	}
 	for int(index/8) >= len(r.Done) {
 		r.Done = append(r.Done, 0)
 	}
@@ -68,12 +71,15 @@ func (r *outboxRecord) touched(index uint32) touchedEffect {
 }
 
 func (r *outboxRecord) touch(effect Effect) {
+	if r.isDone(effect.Index) {
+		return
+	}
 	touched := touchedEffect{
 		Index:     effect.Index,
 		Attempts:  effect.Attempts,
 		NextMS:    effect.NextMS,
 		Error:     effect.Error,
-		Dead:      effect.Dead && !r.isDone(effect.Index),
+		Dead:      effect.Dead,
 		Delivered: effect.Delivered,
 	}
 	at, found := r.find(effect.Index)
@@ -113,4 +119,19 @@ func (r *outboxRecord) prefix() string {
 		return keyDead
 	}
 	return keyTrace
+}
+
+func encodeIDs(ids []ao.ID) []byte {
+	b := make([]byte, 0, len(ids)*len(ao.ID{}))
+	for _, id := range ids {
+		b = append(b, id[:]...)
+	}
+	return b
+}
+
+func decodeIDs(b []byte) (ids []ao.ID) {
+	for size := len(ao.ID{}); len(b) >= size; b = b[size:] {
+		ids = append(ids, ao.ID(b[:size]))
+	}
+	return ids
 }
