@@ -20,10 +20,11 @@ func (e *Engine) resident(p *process) uint64 {
 	return l.bytes
 }
 
-// evict puts idle processes away until the rest is within the memory budget.
+// evict puts idle processes away until the rest is within the memory budget and
+// the number of instances, each of which costs something beside its memory.
 func (e *Engine) evict() {
 	for {
-		p := e.table.coldest(e.options.HotBytesMax)
+		p := e.table.coldest(e.options.HotBytesMax, e.options.HotMax)
 		if p == nil {
 			return
 		}

@@ -45,6 +45,8 @@ type Options struct {
 
 	// HotBytesMax is the memory budget of instances between messages (256 MiB).
 	HotBytesMax uint64
+	// HotMax is how many instances are kept between messages (256).
+	HotMax int
 	// Workers is how many processes are evaluated in parallel (one per core).
 	Workers int
 	// DryRunWorkers is how many dry runs run in parallel (half the cores).
@@ -125,6 +127,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.EvaluationTimeoutMS, 60_000)
 	setDefault(&o.CloseGraceMS, 10_000)
 	setDefault(&o.HotBytesMax, 256<<20)
+	setDefault(&o.HotMax, 256)
 	setDefault(&o.Workers, cores)
 	setDefault(&o.DryRunWorkers, max(1, cores/2))
 	setDefault(&o.DryRunQueueMax, 256)

@@ -216,26 +216,29 @@ func (t *table) dropIfUnused(p *process) {
 }
 
 // coldest makes the caller the owner of the hot process that has been idle
-// longest, if the instances together hold more than budget. The one that ran
-// last stays even then: its next message would only bring it back.
-func (t *table) coldest(budget uint64) *process {
+// longest, if the instances are more than countMax or together hold more than
+// budget. The one that ran last stays even then: its next message would only
+// bring it back.
+func (t *table) coldest(budget uint64, countMax int) *process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.bytes <= budget {
+	if t.bytes <= budget && len(t.rows) <= countMax {
 		return nil
 	}
 	var oldest *process
 	var newest uint64
+	hot := 0
 	for _, p := range t.rows {
 		if p.bytes == 0 {
 			continue
 		}
+		hot++
 		newest = max(newest, p.used)
 		if p.phase == idle && (oldest == nil || p.used < oldest.used) {
 			oldest = p
 		}
 	}
-	if oldest == nil || oldest.used == newest {
+	if t.bytes <= budget && hot <= countMax || oldest == nil || oldest.used == newest {
 		return nil
 	}
 	oldest.phase, oldest.again = running, false
