@@ -147,8 +147,8 @@ func (l *Ledger) segmentNumbers() ([]uint32, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s in %s is not a segment's name", ErrCorrupt, name, l.options.Dir)
 		}
-		if len(numbers) > 0 && uint32(number) != numbers[len(numbers)-1]+1 {
-			return nil, fmt.Errorf("%w: segment %s is gone", ErrCorrupt, segmentPath(l.options.Dir, numbers[len(numbers)-1]+1))
+		if want := uint32(len(numbers) + 1); uint32(number) != want {
+			return nil, fmt.Errorf("%w: segment %s is gone: put it back from a copy", ErrCorrupt, segmentPath(l.options.Dir, want))
 		}
 		numbers = append(numbers, uint32(number))
 	}
@@ -181,6 +181,9 @@ func (l *Ledger) recoverSegment(number uint32, isLast bool, newest tip) error {
 		return s.corrupt(l.end, "it ends before its seal although segment %08x follows", number+1)
 	}
 	if isLast && sealed {
+		if newest.Segment > number && newest.End > segmentHeaderBytes {
+			return fmt.Errorf("%w: segment %s is gone: put it back from a copy", ErrCorrupt, segmentPath(l.options.Dir, number+1))
+		}
 		return l.startSegment(number+1, l.link, 0)
 	}
 	return nil
