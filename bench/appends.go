@@ -191,15 +191,14 @@ func ledgerAppends(ctx context.Context, dir string, load Load) (Rate, error) {
 	defer ledger.Close()
 	payload := make([]byte, recordBytes)
 	_, _ = rand.Read(payload)
-	// Indices rise in the order in which appends reach the ledger.
-	var order sync.Mutex
-	var index uint64
-	return load.drive(ctx, func(context.Context, int, uint64) error {
-		order.Lock()
-		index++
-		record := log.Record{Kind: log.RecordRaft, Term: 1, Index: index, Payload: payload}
-		order.Unlock()
-		return ledger.Append(record)
+	// Indices of a group rise one by one, so each client has a group of its own;
+	// all groups share the segments and the flush.
+	indices := make([]uint64, load.Clients)
+	return load.drive(ctx, func(_ context.Context, client int, _ uint64) error {
+		indices[client]++
+		return ledger.Append(log.Record{
+			Group: uint32(client), Kind: log.RecordRaft, Term: 1, Index: indices[client], Payload: payload,
+		})
 	})
 }
 
