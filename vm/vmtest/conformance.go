@@ -22,6 +22,7 @@ const (
 func Conformance(t *testing.T, newDriver func(testing.TB) vm.Driver) {
 	for name, test := range map[string]func(*testing.T, vm.Driver){
 		"state":        testState,
+		"formats":      testFormats,
 		"failures":     testFailures,
 		"rollback":     testRollback,
 		"output limit": testOutputLimit,
@@ -88,6 +89,24 @@ func testState(t *testing.T, driver vm.Driver) {
 	other := newGuest(t, driver, vm.Config{})
 	other.want("count", "2")
 	g.want("count", "8")
+}
+
+// testFormats runs the guest in every format the driver names, and wants time to
+// stand still in the two that have no clock.
+func testFormats(t *testing.T, driver vm.Driver) {
+	if len(driver.Formats()) == 0 {
+		t.Fatal("the driver names no format")
+	}
+	for _, format := range driver.Formats() {
+		g := guest{start(t, driver, guestSource(format), vm.Config{}), t}
+		g.want("count", "2")
+		g.want("time", "0")
+		if format == "wasm32-unknown-emscripten" || format == "wasm32-unknown-emscripten2" {
+			g.want("time", "0")
+		} else {
+			g.want("time", "1")
+		}
+	}
 }
 
 // failures are the commands that end badly, and how.

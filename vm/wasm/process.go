@@ -127,7 +127,7 @@ func (p *Process) run(ctx context.Context, call vm.Call, timeoutMS int64) (vm.Ou
 		output.GasUsed = uint64(limit - int64(left))
 	}
 	switch {
-	case err != nil && why != nil:
+	case why != nil: // even if the guest was quicker, its instance is of no more use
 		return output, why
 	case err != nil:
 		return output, p.explain(err)

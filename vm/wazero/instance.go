@@ -127,14 +127,15 @@ func (in *instance) SetGlobal(name string, value uint64) error {
 	return nil
 }
 
-// Interrupt has the runtime close an interpreted instance. It takes the gas of
-// compiled code, which the next loop or call notices; that may fall between a
-// load and a store of the guest's own and be lost, but not for ever.
+// Interrupt has the runtime close an interpreted instance. For compiled code it
+// raises the floor below which gas must not fall, which the next loop or call
+// notices, and takes its gas.
 func (in *instance) Interrupt() {
 	if in.interpreted {
 		_ = in.module.CloseWithExitCode(context.Background(), sys.ExitCodeContextCanceled)
 		return
 	}
+	_ = in.SetGlobal(binary.FloorExport, math.MaxInt64)
 	_ = in.SetGlobal(binary.GasExport, math.MaxUint64)
 }
 

@@ -19,6 +19,7 @@ func (m *Module) internalizeGas() (baked bool, err error) {
 	bodies := len(m.Codes)
 	b := &budget{m: m, imported: m.countImports(KindFunc), baked: true, usegas: usegas}
 	b.gas, b.left = m.gasGlobal(GasExport), m.gasGlobal("")
+	b.floor = m.floorGlobal()
 	b.analyse()
 	for i := range b.funcs {
 		b.rewrite(i)
@@ -33,12 +34,12 @@ func (m *Module) internalizeGas() (baked bool, err error) {
 		e.index(opGlobalGet, b.gas)
 		e.index(opGlobalSet, b.left)
 	}, func(*emitter) {})
-	m.redirect(map[uint32]uint32{usegas: m.addCounter(t, b.gas)}, bodies)
+	m.redirect(map[uint32]uint32{usegas: m.addCounter(t, b.gas, b.floor)}, bodies)
 	return true, nil
 }
 
 // addCounter adds the function that takes over from the import.
-func (m *Module) addCounter(t FuncType, gas uint32) uint32 {
+func (m *Module) addCounter(t FuncType, gas, floor uint32) uint32 {
 	const cost, left = 0, 1
 	e := emitter{}
 	e.index(opGlobalGet, gas)
@@ -51,7 +52,7 @@ func (m *Module) addCounter(t FuncType, gas uint32) uint32 {
 		e.op(opI64And)
 	}
 	e.op(opI64Sub)
-	e.trapBelowZero(gas, left)
+	e.trapBelowFloor(gas, left, floor)
 	e.op(opEnd)
 	return m.addFunc(m.addType(t), code{locals: []local{{1, I64}}, body: e.b})
 }

@@ -23,6 +23,7 @@ type budget struct {
 	m        *Module
 	imported uint32
 	left     uint32 // the global that holds the budget
+	floor    uint32 // the global with what it must not fall below
 	funcs    []budgetFunc
 	// baked is set for modules that count gas themselves, in gas, and have a
 	// budget apart from it; usegas is the import by which they count.
@@ -43,7 +44,7 @@ type budgetFunc struct {
 // meterBudget gives every function its charges.
 func (m *Module) meterBudget() {
 	b := &budget{m: m, imported: m.countImports(KindFunc)}
-	b.left = m.gasGlobal(GasExport)
+	b.left, b.floor = m.gasGlobal(GasExport), m.floorGlobal()
 	b.analyse()
 	for i := range b.funcs {
 		b.rewrite(i)
@@ -180,7 +181,7 @@ func (b *budget) rewrite(index int) {
 	s.code.body = out.b
 }
 
-// charge takes a price off the budget and traps below zero.
+// charge takes a price off the budget and traps below the floor.
 func (b *budget) charge(out *emitter, s *scratch, price int64) {
 	out.index(opGlobalGet, b.left)
 	out.i64(price)
@@ -192,7 +193,7 @@ func (b *budget) charge(out *emitter, s *scratch, price int64) {
 func (b *budget) settle(out *emitter, s *scratch) {
 	left := s.local(I64, slotGas)
 	if !b.baked {
-		out.trapBelowZero(b.left, left)
+		out.trapBelowFloor(b.left, left, b.floor)
 		return
 	}
 	out.index(opLocalTee, left)
@@ -200,7 +201,7 @@ func (b *budget) settle(out *emitter, s *scratch) {
 	out.index(opLocalGet, left)
 	out.index(opGlobalGet, b.gas)
 	out.op(opI64Or)
-	out.i64(0)
+	out.index(opGlobalGet, b.floor)
 	out.op(opI64LtS, opIf, blockVoid)
 	out.i64(-1)
 	out.index(opGlobalSet, b.gas)

@@ -18,6 +18,12 @@ const (
 // it before a call; below zero after a trap means out of gas.
 const GasExport = "__wallaby_gas"
 
+// FloorExport is the exported i64 global below which gas must not fall: 0. A
+// guest reads it wherever it pays and never writes it, so a host that stores
+// math.MaxInt64 there from another thread surely stops the guest, which taking
+// its gas would not: the guest would store what it had.
+const FloorExport = "__wallaby_gas_floor"
+
 // segmentOverhead is the price of the two instructions that wasm-metering
 // inserts, which it charges for as well.
 const segmentOverhead = 91
@@ -63,6 +69,16 @@ func arithmeticPrice(n uint32) int64 {
 	return 45
 }
 
+// floorGlobal gives the global with the floor, adding it on first use.
+func (m *Module) floorGlobal() uint32 {
+	if !m.hasFloor {
+		m.hasFloor = true
+		m.floor = m.addGlobal(I64, []byte{opI64Const, 0}, FloorExport)
+		m.transient[m.floor] = true
+	}
+	return m.floor
+}
+
 // gasGlobal adds a counter under the exported name, or under none. It is no part
 // of a process's state, since a host sets it before each call.
 func (m *Module) gasGlobal(export string) uint32 {
@@ -73,20 +89,20 @@ func (m *Module) gasGlobal(export string) uint32 {
 	return index
 }
 
-// charge takes a price off the gas left and traps below zero.
-func (e *emitter) charge(gas uint32, s *scratch, cost int64) {
+// charge takes a price off the gas left and traps below the floor.
+func (e *emitter) charge(gas, floor uint32, s *scratch, cost int64) {
 	left := s.local(I64, slotGas)
 	e.index(opGlobalGet, gas)
 	e.i64(cost)
 	e.op(opI64Sub)
-	e.trapBelowZero(gas, left)
+	e.trapBelowFloor(gas, left, floor)
 }
 
-func (e *emitter) trapBelowZero(gas, left uint32) {
+func (e *emitter) trapBelowFloor(gas, left, floor uint32) {
 	e.index(opLocalTee, left)
 	e.index(opGlobalSet, gas)
 	e.index(opLocalGet, left)
-	e.i64(0)
+	e.index(opGlobalGet, floor)
 	e.op(opI64LtS, opIf, blockVoid, opUnreachable, opEnd)
 }
 
@@ -110,13 +126,13 @@ func endsSegment(op uint32) bool {
 
 // meterExact counts gas in every function.
 func (m *Module) meterExact() {
-	gas := m.gasGlobal(GasExport)
+	gas, floor := m.gasGlobal(GasExport), m.floorGlobal()
 	for i := range m.Codes {
-		m.meterExactly(i, gas)
+		m.meterExactly(i, gas, floor)
 	}
 }
 
-func (m *Module) meterExactly(index int, gas uint32) {
+func (m *Module) meterExactly(index int, gas, floor uint32) {
 	s := m.scratch(index)
 	body := s.code.body
 	out := emitter{b: make([]byte, 0, 2*len(body))}
@@ -129,7 +145,7 @@ func (m *Module) meterExactly(index int, gas uint32) {
 			continue
 		}
 		if cost != 0 {
-			out.charge(gas, s, cost+segmentOverhead)
+			out.charge(gas, floor, s, cost+segmentOverhead)
 		}
 		out.b = append(out.b, body[start:r.at]...)
 		start, cost = r.at, 0

@@ -80,6 +80,8 @@ type Module struct {
 
 	// transient are the globals that are no part of a process's state.
 	transient map[uint32]bool
+	floor     uint32 // the index of FloorExport, if hasFloor
+	hasFloor  bool
 }
 
 type table struct {
