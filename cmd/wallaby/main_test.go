@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+// result is what a command gave.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func runCommand(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// mustRun runs a command that must succeed and gives what it printed.
+func mustRun(t *testing.T, args ...string) string {
+	t.Helper()
+	got := runCommand(t, "", args...)
+	if got.code != exitOK {
+		t.Fatalf("wallaby %s: exit %d, %s", strings.Join(args, " "), got.code, got.stderr)
+	}
+	return strings.TrimSpace(got.stdout)
+}
+
+func TestMistakesAreNamedInOneLine(t *testing.T) {
+	dir := t.TempDir()
+	wallet := filepath.Join(dir, "wallet.json")
+	nowhere := []string{"--url", "http://127.0.0.1:1", "--wallet", wallet}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"unknown flag":       {[]string{"status", "--nope"}, exitUsage, "unknown flag"},
+		"unknown output":     {[]string{"version", "-o", "xml"}, exitUsage, "-o must be"},
+		"missing argument":   {[]string{"send"}, exitUsage, "wallaby send PROCESS"},
+		"bad process":        {append(nowhere, "log", "xyz"), exitUsage, "not an id"},
+		"bad tag":            {append(nowhere, "send", strings.Repeat("A", 43), "--tag", "x"), exitUsage, "NAME=VALUE"},
+		"no node":            {append(nowhere, "status"), exitError, "start one with wallaby dev"},
+		"no wallet":          {append(nowhere, "wallet", "address"), exitError, "wallaby wallet new"},
+		"no such module":     {append(nowhere, "publish", filepath.Join(dir, "absent.wasm")), exitError, "no such file"},
+		"unknown key type":   {append(nowhere, "wallet", "new", "--type", "dsa"), exitUsage, "--type must be"},
+		"bad module":         {[]string{"dev", "--ephemeral", "--module", "="}, exitError, "--module"},
+		"ports out of range": {[]string{"dev", "--ephemeral", "--port-base", "70000"}, exitError, "leaves no room"},
+		"bad log level":      {[]string{"dev", "--log-level", "loud"}, exitUsage, "--log-level"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := runCommand(t, "", c.args...)
+			if got.code != c.code || !strings.Contains(got.stderr, c.says) {
+				t.Errorf("exit %d, want %d; %q does not say %q", got.code, c.code, got.stderr, c.says)
+			}
+			if lines := strings.Count(strings.TrimSpace(got.stderr), "\n"); lines != 0 {
+				t.Errorf("%d lines instead of one: %q", lines+1, got.stderr)
+			}
+		})
+	}
+}
+
+func TestEveryCommandExplainsItself(t *testing.T) {
+	root := (&app{}).command()
+	for _, command := range root.Commands() {
+		if command.Short == "" || strings.HasSuffix(command.Short, ".") {
+			t.Errorf("wallaby %s: %q is no short description", command.Name(), command.Short)
+		}
+		if !strings.Contains(mustRun(t, "help"), command.Name()) {
+			t.Errorf("help does not name %s", command.Name())
+		}
+	}
+	if out := mustRun(t, "completion", "bash"); !strings.Contains(out, "wallaby") {
+		t.Error("there is no completion for bash")
+	}
+	var v version
+	if err := json.Unmarshal([]byte(mustRun(t, "version", "-o", "json")), &v); err != nil || v.Go == "" {
+		t.Errorf("version: %+v, %v", v, err)
+	}
+}
+
+func TestEnvironmentSetsFlags(t *testing.T) {
+	t.Setenv("WALLABY_OUTPUT", "xml")
+	if got := runCommand(t, "", "version"); got.code != exitUsage {
+		t.Errorf("WALLABY_OUTPUT was not read: exit %d", got.code)
+	}
+	if got := runCommand(t, "", "version", "-o", "json"); got.code != exitOK {
+		t.Errorf("the flag does not beat the environment: %s", got.stderr)
+	}
+}
+
+func TestWalletsAreNeverOverwritten(t *testing.T) {
+	wallet := filepath.Join(t.TempDir(), "keys", "wallet.json")
+	made := mustRun(t, "wallet", "new", wallet, "-o", "json")
+	if shown := mustRun(t, "wallet", "address", wallet, "-o", "json"); shown != made {
+		t.Errorf("made %s, shown %s", made, shown)
+	}
+	if got := runCommand(t, "", "wallet", "new", wallet); got.code != exitError || !strings.Contains(got.stderr, "exists already") {
+		t.Errorf("exit %d, %s", got.code, got.stderr)
+	}
+	info, err := os.Stat(wallet)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if mustRun(t, "wallet", "address", wallet, "-o", "json") != made {
+		t.Error("the wallet changed")
+	}
+}
+
+func TestCommandsAgainstANode(t *testing.T) {
+	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
+	if _, err := os.Stat(module); err != nil {
+		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
+	}
+	dir := t.TempDir()
+	n, err := node.Open(t.Context(), node.Options{
+		DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("WALLABY_URL", n.Info().URLs.Gateway)
+	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
+
+	process := mustRun(t, "spawn", "aos2_0_6", "--name", "cli")
+	mustRun(t, "result", process)
+	if got := mustRun(t, "send", process, "--action", "Eval", "--data", "x = 20; return x + 1", "--wait"); got != "21" {
+		t.Errorf("eval gave %q", got)
+	}
+	script := filepath.Join(dir, "script.lua")
+	if err := os.WriteFile(script, []byte("return x * 2"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	message := mustRun(t, "send", process, "--action", "Eval", "--data", "@"+script)
+	if got := mustRun(t, "result", process, message); got != "40" {
+		t.Errorf("eval of a file gave %q", got)
+	}
+	failed := runCommand(t, "error('no luck')", "send", process, "--action", "Eval", "--data", "-", "--wait")
+	if failed.code != exitError || !strings.Contains(failed.stderr, "no luck") {
+		t.Errorf("an error of the process: exit %d, %s", failed.code, failed.stderr)
+	}
+	for command, want := range map[string]string{
+		"processes": process, "log " + process: message, "results " + process: "40", "status": n.SchedulerAddress(),
+	} {
+		if got := mustRun(t, strings.Fields(command)...); !strings.Contains(got, want) {
+			t.Errorf("wallaby %s does not show %s:\n%s", command, want, got)
+		}
+	}
+	address := strings.Fields(mustRun(t, "wallet", "address"))
+	owner := address[len(address)-4]
+	if got := mustRun(t, "dryrun", process, "--owner", owner, "--action", "Eval", "--data", "x = 99; return x"); got != "99" {
+		t.Errorf("dry run gave %q (as %s)", got, owner)
+	}
+	if got := mustRun(t, "send", process, "--action", "Eval", "--data", "return x", "--wait"); got != "20" {
+		t.Errorf("the dry run left a trace: x is %q", got)
+	}
+	unknown := runCommand(t, "", "result", process, strings.Repeat("A", 43))
+	if unknown.code != exitNotFound {
+		t.Errorf("an unknown message: exit %d, %s", unknown.code, unknown.stderr)
+	}
+	published := mustRun(t, "publish", module, "--tag", "Name=again")
+	if len(published) != 43 || mustRun(t, "publish", module, "--tag", "Name=again") != published {
+		t.Errorf("publishing twice gave %q and something else", published)
+	}
+}
