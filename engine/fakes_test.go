@@ -12,6 +12,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/internal/kv"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
@@ -118,7 +119,11 @@ func openDB(tb testing.TB, dir string) *badger.DB {
 }
 
 func openDBAt(dir string) (*badger.DB, error) {
-	return badger.Open(badger.DefaultOptions(dir).WithLogger(nil).WithMemTableSize(8 << 20).WithDetectConflicts(false))
+	db, err := kv.Open(badger.DefaultOptions(dir).WithMemTableSize(8<<20).WithDetectConflicts(false), nil)
+	if err != nil {
+		return nil, err
+	}
+	return db.DB, nil
 }
 
 // lateModules is a ModuleSource whose module is published at some time.

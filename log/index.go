@@ -9,6 +9,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/internal/kv"
 )
 
 // Index finds entries: by process and nonce, and by message and assignment id.
@@ -23,9 +24,7 @@ import (
 //	L id             → process, nonce of the first entry with that id
 //	A group          → Raft index applied last
 type Index struct {
-	db     *badger.DB
-	watch  *indexWatch
-	damage func(error)
+	db *kv.DB
 }
 
 // Place is where the bytes of an entry are.

@@ -8,11 +8,10 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
+	"github.com/wallaby-ao/wallaby/internal/kv"
 	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/raft"
 )
@@ -30,7 +29,7 @@ type Node struct {
 	gateway   *gateway.Gateway
 	fallback  *fallback
 	log       *raft.Node
-	state     *badger.DB
+	state     *kv.DB
 	engine    *engine.Engine
 	messenger *messenger.Messenger
 	modules   []Module
@@ -161,7 +160,7 @@ func (n *Node) openWallets(context.Context) (err error) {
 }
 
 func (n *Node) openState(context.Context) error {
-	state, err := openState(filepath.Join(n.dir, "state"))
+	state, err := openState(filepath.Join(n.dir, "state"), n.fail)
 	if err != nil {
 		return err
 	}

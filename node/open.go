@@ -56,7 +56,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 	n.onClose("virtual machine", func(context.Context) error { return driver.Close() })
 	e, err := engine.Open(ctx, engine.Options{
 		Log:                 n.log,
-		DB:                  n.state,
+		DB:                  n.state.DB,
 		Drivers:             []vm.Driver{driver},
 		Modules:             modules{n.gateway},
 		Items:               items{n.log, n.gateway},

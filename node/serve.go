@@ -96,7 +96,7 @@ func (n *Node) openServers(context.Context) error {
 	log := publishingLog{n.log, n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
 	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Address: n.SchedulerAddress(), NowMS: nowMS})
-	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state}, Tracer: tracer{n.messenger}})
+	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.messenger}})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: n.log, Evaluator: n.engine, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),

@@ -42,7 +42,7 @@ const (
 
 func (n *Node) openSettlement(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &settler{log: n.log, store: n.gateway, state: n.state, fail: n.fail, cancel: cancel}
+	s := &settler{log: n.log, store: n.gateway, state: n.state.DB, fail: n.fail, cancel: cancel}
 	for _, group := range n.log.Groups() {
 		if err := s.start(background, group); err != nil {
 			cancel()

@@ -7,23 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/graph-gophers/graphql-go"
+
+	"github.com/wallaby-ao/wallaby/internal/kv"
 )
 
 // ErrDamaged is returned when the store holds what this package never wrote.
-var ErrDamaged = errors.New("the gateway's store is damaged")
+var ErrDamaged = kv.ErrDamaged
 
 // Gateway is an open gateway. It is safe for concurrent use.
 type Gateway struct {
 	options Options
-	db      *badger.DB
+	db      *kv.DB
 	files   fileStore
 	chain   *chain
 	commit  *committer
@@ -65,7 +65,7 @@ func Open(o Options) (*Gateway, error) {
 	if err == nil {
 		g.schema, err = parseSchema(g)
 	}
-	g.commit = startCommitter(db, func() error { return g.marker.set(g.sequence.Load()) }, o.OnFatal)
+	g.commit = startCommitter(db.DB, func() error { return g.marker.set(g.sequence.Load()) }, o.OnFatal)
 	if err == nil {
 		err = g.resume(context.Background())
 	}
@@ -97,21 +97,18 @@ func (g *Gateway) openMarker() error {
 
 // openDatabase opens badger for a small store: every commit is flushed, little
 // memory is held, and all values lie in the tree itself.
-func openDatabase(o Options) (db *badger.DB, err error) {
-	dir := ""
+func openDatabase(o Options) (*kv.DB, error) {
+	dir := "" // in memory
 	if o.Dir != "" {
 		dir = filepath.Join(o.Dir, "index")
-		if err := checkTables(dir); err != nil {
-			return nil, err
-		}
 	}
 	settings := badger.DefaultOptions(dir).
 		WithInMemory(dir == "").
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
-		WithLogger(nil).
 		WithCompression(options.None).
+		WithChecksumVerificationMode(options.OnTableAndBlockRead).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(4 << 20).
 		WithMemTableSize(8 << 20).
@@ -122,27 +119,9 @@ func openDatabase(o Options) (db *badger.DB, err error) {
 		WithNumCompactors(2).
 		WithValueThreshold(1 << 20).
 		WithValueLogFileSize(1 << 20)
-	// Badger panics on some kinds of damage, which must not take the node down
-	// without a word of what is wrong.
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("%w: %s: %v", ErrDamaged, o.Dir, cause)
-		}
-	}()
-	if db, err = badger.Open(settings); err != nil {
-		return nil, openError(o.Dir, err)
-	}
-	return db, nil
-}
-
-// openError makes one line of badger's error, which may span several, and tells
-// what the system refused from what is wrong with the files.
-func openError(dir string, err error) error {
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	if _, refused := errors.AsType[syscall.Errno](err); refused || strings.Contains(text, "lock") {
-		return fmt.Errorf("open the gateway's store in %s: %s", dir, text)
-	}
-	return fmt.Errorf("%w: %s: %s", ErrDamaged, dir, text)
+	return kv.Open(settings, func(err error) {
+		o.OnFatal(fmt.Errorf("%w: %s: %w", ErrDamaged, dir, err))
+	})
 }
 
 // Close waits for what is being written and closes the store.

@@ -1,34 +1,57 @@
-package gateway
+package kv
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/pb"
+	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/badger/v4/y"
 	"google.golang.org/protobuf/proto"
 )
 
-// checkTables reads every table file of the database through and compares its
-// checksums. Badger itself leaves out a table whose blocks are damaged, with no
-// more than a line in its log, and brings the process down when the end of a
-// table is: both would hide from the operator that acknowledged items are gone.
-func checkTables(dir string) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil {
-		return err
+// checkTables reads the ends of all tables, and their blocks as well if options
+// say so; badger then need not, because it brings the whole process down when a
+// table it checks is damaged.
+func checkTables(o *badger.Options) error {
+	blocks := o.ChecksumVerificationMode == options.OnTableRead || o.ChecksumVerificationMode == options.OnTableAndBlockRead
+	if blocks {
+		o.ChecksumVerificationMode = options.OnBlockRead
 	}
-	for _, path := range paths {
-		if err := checkTable(path); err != nil {
+	manifest, err := readManifest(*o)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, o.Dir, err)
+	}
+	for id := range manifest.Tables {
+		path := table.NewFilename(id, o.Dir)
+		if err := checkTable(path, blocks); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
 		}
 	}
 	return nil
+}
+
+// readManifest gives the list of tables, which leaves out those that a killed
+// process had not finished.
+func readManifest(o badger.Options) (badger.Manifest, error) {
+	f, err := os.Open(filepath.Join(o.Dir, badger.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return badger.Manifest{}, nil
+	}
+	if err != nil {
+		return badger.Manifest{}, err
+	}
+	defer f.Close()
+	manifest, _, err := badger.ReplayManifestFile(f, o.ExternalMagicVersion, o)
+	return manifest, err
 }
 
 var errTable = errors.New("the file is cut or overwritten")
@@ -36,7 +59,7 @@ var errTable = errors.New("the file is cut or overwritten")
 // checkTable reads a table: blocks, an index of the blocks, and a footer that
 // holds the length of the index and its checksum, each length after what it
 // measures.
-func checkTable(path string) error {
+func checkTable(path string, blocks bool) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -46,8 +69,7 @@ func checkTable(path string) error {
 	if err != nil {
 		return err
 	}
-	end := info.Size()
-	sum, end, err := sizedTail(f, end)
+	sum, end, err := sizedTail(f, info.Size())
 	if err != nil {
 		return err
 	}
@@ -55,13 +77,16 @@ func checkTable(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSum(index, sum); err != nil {
+	if err := checkSum(index, sum); err != nil || !blocks {
 		return err
 	}
-	blocks := fb.GetRootAsTableIndex(index, 0)
-	for i := range blocks.OffsetsLength() {
+	return checkBlocks(f, fb.GetRootAsTableIndex(index, 0), end)
+}
+
+func checkBlocks(f io.ReaderAt, index *fb.TableIndex, end int64) error {
+	for i := range index.OffsetsLength() {
 		var at fb.BlockOffset
-		if !blocks.Offsets(&at, i) || int64(at.Offset())+int64(at.Len()) > end {
+		if !index.Offsets(&at, i) || int64(at.Offset())+int64(at.Len()) > end {
 			return errTable
 		}
 		section := io.NewSectionReader(f, int64(at.Offset()), int64(at.Len()))
