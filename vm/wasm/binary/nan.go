@@ -51,36 +51,48 @@ const (
 	vector64 = float(V128) | 0x200
 )
 
-// canonical replaces a NaN on the stack by the one NaN, and the NaNs among a
-// vector's lanes: a NaN alone does not equal itself.
+// Opcodes that compare for being a NaN, which alone is not equal to itself.
+const (
+	opF32Ne     = 0x5c
+	opF64Ne     = 0x62
+	opF32x4Eq   = 0x41
+	opF64x2Eq   = 0x47
+	opBitselect = 0x52
+)
+
+// canonical replaces a NaN on the stack by the one NaN, and those among the
+// lanes of a vector. For a scalar it branches, since NaNs are so rare that
+// every branch is foreseen.
 func (e *emitter) canonical(kind float, value uint32) {
 	e.index(opLocalTee, value)
-	switch kind {
-	case scalar32:
+	if kind == vector32 || kind == vector64 {
+		e.canonicalLanes(kind, value)
+		return
+	}
+	e.index(opLocalGet, value)
+	if kind == scalar32 {
+		e.op(opF32Ne, opIf, blockVoid)
 		e.f32(nan32)
-	case scalar64:
+	} else {
+		e.op(opF64Ne, opIf, blockVoid)
 		e.f64(nan64)
-	case vector32:
+	}
+	e.index(opLocalSet, value)
+	e.op(opEnd)
+	e.index(opLocalGet, value)
+}
+
+func (e *emitter) canonicalLanes(kind float, value uint32) {
+	equal := byte(opF64x2Eq)
+	if kind == vector32 {
+		equal = opF32x4Eq
 		e.v128(nan32<<32|nan32, nan32<<32|nan32)
-	case vector64:
+	} else {
 		e.v128(nan64, nan64)
 	}
 	e.index(opLocalGet, value)
 	e.index(opLocalGet, value)
-	const (
-		f32Eq, f64Eq, f32x4Eq, f64x2Eq = 0x5b, 0x61, 0x41, 0x47
-		bitselect                      = 0x52
-	)
-	switch kind {
-	case scalar32:
-		e.op(f32Eq, opSelect)
-	case scalar64:
-		e.op(f64Eq, opSelect)
-	case vector32:
-		e.op(prefixSIMD, f32x4Eq, prefixSIMD, bitselect)
-	case vector64:
-		e.op(prefixSIMD, f64x2Eq, prefixSIMD, bitselect)
-	}
+	e.op(prefixSIMD, equal, prefixSIMD, opBitselect)
 }
 
 // nanKind gives the type of an instruction's result when that may be a NaN
