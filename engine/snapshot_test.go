@@ -61,6 +61,18 @@ func TestProcessesAreEvictedAndComeBack(t *testing.T) {
 	}
 }
 
+func TestHotProcessesAreCounted(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.HotMax = 3 })
+	for i := range 10 {
+		process := b.spawn()
+		b.result(process, b.send(process, "add "+strconv.Itoa(i)))
+	}
+	b.eventually("all but three are put away", func() bool {
+		status := b.Status()
+		return status.HotProcesses == 3 && status.EvictionsTotal == 7 && status.ResidentBytes == 3<<20
+	})
+}
+
 func TestCheapProcessesAreReplayedInsteadOfKept(t *testing.T) {
 	b := newBench(t, func(o *Options) {
 		o.HotBytesMax, o.SnapshotWorthMS, o.Now = 1, 1000, slowClock(time.Microsecond)
