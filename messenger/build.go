@@ -48,17 +48,18 @@ func parseBody(effect engine.Effect) (b body, tags dataitem.Tags, err error) {
 	return b, tags, nil
 }
 
-// data gives the text that is sent; nothing becomes a space, because bundlers
-// refuse items without data.
+// data gives what is sent: a text as it is, anything else as JSON. What is
+// nothing to JavaScript becomes a space, as in the reference, because bundlers
+// refuse items without data; the texts "0" and "false" are not nothing.
 func (b body) data() []byte {
-	var s string
-	if json.Unmarshal(b.Data, &s) != nil {
-		s = string(b.Data)
+	var value any
+	if err := json.Unmarshal(b.Data, &value); err != nil || value == nil || value == "" || value == false || value == 0.0 {
+		return []byte(" ")
 	}
-	if s == "" || s == "null" || s == "false" || s == "0" {
-		s = " "
+	if text, ok := value.(string); ok {
+		return []byte(text)
 	}
-	return []byte(s)
+	return b.Data
 }
 
 // sender is what a messenger must know of the process that sends.
