@@ -2,7 +2,6 @@ package binary
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -176,11 +175,3 @@ func (g *guest) global(name string) uint64 { return g.mod.ExportedGlobal(name).G
 func (g *guest) setGlobal(name string, v uint64) {
 	g.mod.ExportedGlobal(name).(api.MutableGlobal).Set(v)
 }
-
-// memory gives the guest's memory.
-func (g *guest) memory() []byte {
-	b, _ := g.mod.Memory().Read(0, g.mod.Memory().Size())
-	return b
-}
-
-var _ = binary.LittleEndian

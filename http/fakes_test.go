@@ -1,0 +1,243 @@
+package http
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/engine"
+	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/log/logtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// clock begins at a round time and gains a millisecond at every look.
+type clock struct {
+	mu sync.Mutex
+	ms int64
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ms++
+	return time.UnixMilli(1_700_000_000_000 + c.ms)
+}
+
+type fakeWeave map[ao.ID]uint64
+
+func (fakeWeave) Height() uint64 { return 1587000 }
+
+func (w fakeWeave) Confirmations(_ context.Context, id ao.ID) (uint64, bool, error) {
+	depth, known := w[id]
+	return depth, known, nil
+}
+
+// fakeMonitors answers as a node's do.
+type fakeMonitors map[ao.ID]bool
+
+func (m fakeMonitors) Add(_ context.Context, process ao.ID) error {
+	if m[process] {
+		return ao.Errorf(ao.CodeConflict, "Process already being monitored")
+	}
+	m[process] = true
+	return nil
+}
+
+func (m fakeMonitors) Remove(_ context.Context, process ao.ID) error {
+	if !m[process] {
+		return ao.Errorf(ao.CodeNotFound, "Process monitor not found")
+	}
+	delete(m, process)
+	return nil
+}
+
+type fakeTracer map[ao.ID][]Hop
+
+func (t fakeTracer) Trace(process ao.ID) []Hop { return t[process] }
+
+// fakeEvaluator answers what a test tells it to and remembers what it was asked.
+type fakeEvaluator struct {
+	result engine.Evaluation
+	page   engine.ResultsPage
+	query  engine.ResultsQuery
+	dryRun engine.DryRunMessage
+	to     *ao.ID
+	asked  [2]ao.ID
+	err    error
+	wait   bool
+}
+
+func (e *fakeEvaluator) Result(ctx context.Context, process, id ao.ID) (engine.Evaluation, error) {
+	e.asked = [2]ao.ID{process, id}
+	if e.wait {
+		<-ctx.Done()
+		return engine.Evaluation{}, ctx.Err()
+	}
+	return e.result, e.err
+}
+
+func (e *fakeEvaluator) Results(_ context.Context, _ ao.ID, query engine.ResultsQuery) (engine.ResultsPage, error) {
+	e.query = query
+	return e.page, e.err
+}
+
+func (e *fakeEvaluator) DryRun(_ context.Context, _ ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error) {
+	e.dryRun, e.to = message, to
+	return e.result.Result, e.err
+}
+
+func (e *fakeEvaluator) State(context.Context, ao.ID) (*engine.State, error) { return nil, e.err }
+
+// units is one node's units with everything under them made up but the log.
+type units struct {
+	*testing.T
+	log       *logtest.Memory
+	weave     fakeWeave
+	monitors  fakeMonitors
+	tracer    fakeTracer
+	evaluator *fakeEvaluator
+	metrics   *Metrics
+	logged    *bytes.Buffer
+	limits    Limits
+
+	su, mu, cu *httptest.Server
+}
+
+const address = "an address of forty-three characters, nearly"
+
+func newUnits(t *testing.T, change func(*units)) *units {
+	c := &clock{}
+	u := &units{
+		T: t, log: logtest.NewMemory(logtest.Signer(t, 1), c.now), weave: fakeWeave{}, monitors: fakeMonitors{}, tracer: fakeTracer{},
+		evaluator: &fakeEvaluator{}, metrics: NewMetrics(), logged: &bytes.Buffer{},
+	}
+	if change != nil {
+		change(u)
+	}
+	base := Base{Limits: u.limits, Logger: zerolog.New(&lockedWriter{to: u.logged}), Metrics: u.metrics}
+	nowMS := func() int64 { return 1_700_000_000_000 }
+	serve := func(handler http.Handler) *httptest.Server {
+		server := httptest.NewServer(handler)
+		t.Cleanup(server.Close)
+		return server
+	}
+	u.su = serve(NewSU(SUOptions{Base: base, Log: u.log, Weave: u.weave, Address: address, NowMS: nowMS}))
+	u.mu = serve(NewMU(MUOptions{Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer}))
+	u.cu = serve(NewCU(CUOptions{Base: base, Log: u.log, Evaluator: u.evaluator, Address: address, NowMS: nowMS}))
+	t.Cleanup(func() { _ = u.log.Close() })
+	return u
+}
+
+func (u *units) client() *Client {
+	return &Client{SU: u.su.URL, MU: u.mu.URL, CU: u.cu.URL, HTTP: &http.Client{Transport: http.DefaultTransport}}
+}
+
+// lockedWriter is written to by the goroutines of several requests.
+type lockedWriter struct {
+	mu sync.Mutex
+	to *bytes.Buffer
+}
+
+func (w *lockedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
+}
+
+// answer is what came back, redirects not followed.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (u *units) do(method, url string, body []byte, header ...string) answer {
+	u.Helper()
+	request, err := http.NewRequestWithContext(u.Context(), method, url, bytes.NewReader(body))
+	if err != nil {
+		u.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		u.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		u.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, strings.TrimSuffix(string(text), "\n")}
+}
+
+func (u *units) get(url string) answer { return u.do(http.MethodGet, url, nil) }
+
+// is checks an answer's status and its whole body.
+func (a answer) is(t *testing.T, status int, body string) {
+	t.Helper()
+	if a.status != status || a.body != body {
+		t.Errorf("status %d, body\n%s\nwant status %d, body\n%s", a.status, a.body, status, body)
+	}
+}
+
+// refuses checks that an answer is an error with a code and says a text.
+func (a answer) refuses(t *testing.T, status int, code ao.Code, text string) {
+	t.Helper()
+	var refused errorJSON
+	if err := json.Unmarshal([]byte(a.body), &refused); err != nil {
+		t.Errorf("status %d with a body that is no error: %s", a.status, a.body)
+		return
+	}
+	if a.status != status || refused.Code != code || !strings.Contains(refused.Error, text) {
+		t.Errorf("status %d, code %q: %s; want status %d, code %q and %q", a.status, refused.Code, refused.Error, status, code, text)
+	}
+	if a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("an error of type %q", a.header.Get("Content-Type"))
+	}
+}
+
+func decode[T any](t *testing.T, a answer) (value T) {
+	t.Helper()
+	if a.status != http.StatusOK {
+		t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	if err := json.Unmarshal([]byte(a.body), &value); err != nil {
+		t.Fatalf("%v in %s", err, a.body)
+	}
+	return value
+}
+
+func create(t *testing.T, draft dataitem.Draft) *dataitem.Item {
+	t.Helper()
+	item, err := dataitem.Create(draft, logtest.Signer(t, 9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return item
+}
+
+func protocolTags(kind string, more ...dataitem.Tag) dataitem.Tags {
+	return append(dataitem.Tags{{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: kind}}, more...)
+}
+
+var _ aolog.Log = (*logtest.Memory)(nil)
