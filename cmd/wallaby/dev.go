@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -106,9 +105,6 @@ func (a *app) runNode(ctx context.Context, options node.Options) error {
 func limitMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
-	}
-	if runtime.GOOS == "linux" && os.Getenv("GODEBUG") == "" {
-		debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	}
 }
 
