@@ -78,23 +78,13 @@ func measureLoader(ctx context.Context, o NodeOptions) (rates loaderRates, err e
 	if err != nil {
 		return rates, err
 	}
-	const process = "PROC0000000000000000000000000000000000000001"
-	message := func(id, kind, data string, tags ...string) json.RawMessage {
-		list := []map[string]string{{"name": "Type", "value": kind}}
-		for i := 0; i < len(tags); i += 2 {
-			list = append(list, map[string]string{"name": tags[i], "value": tags[i+1]})
-		}
-		b, _ := json.Marshal(map[string]any{
-			"Id": id, "Target": process, "Owner": "OWNER", "From": "OWNER", "Module": "MODULE", "Block-Height": 1000,
-			"Timestamp": 1700000000000, "Cron": false, "Data": data, "Tags": list,
-		})
-		return b
+	calls, err := recordCalls(ctx, filepath.Join(o.Dir, "recorded"), o.Module)
+	if err != nil {
+		return rates, fmt.Errorf("record what a guest is given: %w", err)
 	}
 	job := LoaderJob{
 		Wasm: o.Module, Format: "wasm64-unknown-emscripten-draft_2024_02_15", Count: loaderMessagesNoCopy, KeepMemory: true,
-		Env:     json.RawMessage(`{"Process":{"Id":"` + process + `","Owner":"OWNER","Tags":[{"name":"Name","value":"bench"}]},"Module":{"Id":"MODULE","Tags":[]}}`),
-		First:   message(process, "Process", " ", "Module", "MODULE"),
-		Message: message("m", "Message", evalCode, "Action", "Eval"),
+		Env: calls.env, First: calls.boot, Message: calls.message,
 	}
 	if strings.Contains(filepath.Base(o.Module), "_32") {
 		job.Format = "wasm32-unknown-emscripten4"
@@ -146,16 +136,20 @@ func newUser(n *node.Node) (*user, error) {
 
 func (u *user) spawn(ctx context.Context, n *node.Node, name string) (ao.ID, error) {
 	info := n.Info()
-	id, err := u.client.Send(ctx, dataitem.Draft{Data: []byte(" "), Tags: dataitem.Tags{
-		{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagVariant, Value: ao.Variant},
-		{Name: ao.TagType, Value: ao.TypeProcess}, {Name: ao.TagModule, Value: info.Modules[0].ID},
-		{Name: ao.TagScheduler, Value: info.Scheduler}, {Name: ao.TagAuthority, Value: info.Authority}, {Name: "Name", Value: name},
-	}}, u.signer)
+	id, err := u.client.Send(ctx, processDraft(info.Modules[0].ID, info.Scheduler, info.Authority, name), u.signer)
 	if err != nil {
 		return id, err
 	}
 	_, err = u.client.Result(ctx, id, id)
 	return id, err
+}
+
+func processDraft(module, scheduler, authority, name string) dataitem.Draft {
+	return dataitem.Draft{Data: []byte(" "), Tags: dataitem.Tags{
+		{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagVariant, Value: ao.Variant},
+		{Name: ao.TagType, Value: ao.TypeProcess}, {Name: ao.TagModule, Value: module},
+		{Name: ao.TagScheduler, Value: scheduler}, {Name: ao.TagAuthority, Value: authority}, {Name: "Name", Value: name},
+	}}
 }
 
 // evalDraft is an Eval; n makes its id its own.
