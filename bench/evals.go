@@ -78,13 +78,13 @@ func measureLoader(ctx context.Context, o NodeOptions) (rates loaderRates, err e
 	if err != nil {
 		return rates, err
 	}
-	calls, err := recordCalls(ctx, filepath.Join(o.Dir, "recorded"), o.Module)
+	calls, err := recordCalls(ctx, filepath.Join(o.Dir, "recorded"), o.Module, loaderMessagesNoCopy)
 	if err != nil {
 		return rates, fmt.Errorf("record what a guest is given: %w", err)
 	}
 	job := LoaderJob{
-		Wasm: o.Module, Format: "wasm64-unknown-emscripten-draft_2024_02_15", Count: loaderMessagesNoCopy, KeepMemory: true,
-		Env: calls.env, First: calls.boot, Message: calls.message,
+		Wasm: o.Module, Format: "wasm64-unknown-emscripten-draft_2024_02_15", KeepMemory: true,
+		Env: calls.env, First: calls.boot, Messages: calls.messages,
 	}
 	if strings.Contains(filepath.Base(o.Module), "_32") {
 		job.Format = "wasm32-unknown-emscripten4"
@@ -96,7 +96,7 @@ func measureLoader(ctx context.Context, o NodeOptions) (rates loaderRates, err e
 	if err := checkAnswer(noCopy.Result); err != nil {
 		return rates, fmt.Errorf("the reference loader: %w", err)
 	}
-	job.Count, job.KeepMemory = loaderMessagesStandard, false
+	job.Messages, job.KeepMemory = calls.messages[:loaderMessagesStandard], false
 	standard, err := peer.Run(ctx, job)
 	return loaderRates{noCopy.PerSecond(), standard.PerSecond()}, err
 }

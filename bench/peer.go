@@ -19,16 +19,14 @@ var peerFiles embed.FS
 // reference compute unit runs messages with.
 type LoaderPeer struct{ dir string }
 
-// LoaderJob is a battery for the loader: boot with First, then Message Count
-// times.
+// LoaderJob is a battery for the loader: boot with First, then the messages.
 type LoaderJob struct {
-	Wasm       string          `json:"wasm"`
-	Format     string          `json:"format"`
-	Env        json.RawMessage `json:"env"`
-	First      json.RawMessage `json:"first"`
-	Message    json.RawMessage `json:"message"`
-	Count      int             `json:"count"`
-	KeepMemory bool            `json:"keepMemory"`
+	Wasm       string            `json:"wasm"`
+	Format     string            `json:"format"`
+	Env        json.RawMessage   `json:"env"`
+	First      json.RawMessage   `json:"first"`
+	Messages   []json.RawMessage `json:"messages"`
+	KeepMemory bool              `json:"keepMemory"`
 }
 
 // LoaderTiming is how long a battery took.

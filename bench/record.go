@@ -22,12 +22,15 @@ import (
 	"github.com/wallaby-ao/wallaby/vm/wazero"
 )
 
-// recorded is what an engine hands to a guest for a boot and for one message,
-// so that a peer can be given the very same.
-type recorded struct{ env, boot, message json.RawMessage }
+// recorded is what an engine hands to a guest for a boot and for the messages
+// after it, so that a peer can be given the very same.
+type recorded struct {
+	env, boot json.RawMessage
+	messages  []json.RawMessage
+}
 
-// recordCalls evaluates one benchmark message and keeps what the guest saw.
-func recordCalls(ctx context.Context, dir, module string) (r recorded, err error) {
+// recordCalls evaluates benchmark messages and keeps what the guest saw.
+func recordCalls(ctx context.Context, dir, module string, count int) (r recorded, err error) {
 	wasm, err := os.ReadFile(module)
 	if err != nil {
 		return r, fmt.Errorf("read module: %w", err)
@@ -67,16 +70,18 @@ func recordCalls(ctx context.Context, dir, module string) (r recorded, err error
 	if err != nil {
 		return r, err
 	}
-	message, err := dataitem.Create(evalDraft(process.ID(), 0), signer)
-	if err != nil {
-		return r, err
-	}
-	for _, item := range []*dataitem.Item{process, message} {
-		if _, _, err := history.Append(ctx, log.Proposal{Item: item}); err != nil {
+	last := process
+	for i := range count + 1 {
+		if i > 0 {
+			if last, err = dataitem.Create(evalDraft(process.ID(), uint64(i)), signer); err != nil {
+				return r, err
+			}
+		}
+		if _, _, err := history.Append(ctx, log.Proposal{Item: last}); err != nil {
 			return r, err
 		}
 	}
-	evaluation, err := e.Result(ctx, process.ID(), message.ID())
+	evaluation, err := e.Result(ctx, process.ID(), last.ID())
 	if err != nil {
 		return r, err
 	}
@@ -85,10 +90,14 @@ func recordCalls(ctx context.Context, dir, module string) (r recorded, err error
 	}
 	recorder.mu.Lock()
 	defer recorder.mu.Unlock()
-	if len(recorder.calls) != 2 {
-		return r, fmt.Errorf("a boot and a message made %d calls", len(recorder.calls))
+	if len(recorder.calls) != count+1 {
+		return r, fmt.Errorf("a boot and %d messages made %d calls", count, len(recorder.calls))
 	}
-	return recorded{recorder.calls[1].Env, recorder.calls[0].Message, recorder.calls[1].Message}, nil
+	r.env, r.boot = recorder.calls[0].Env, recorder.calls[0].Message
+	for _, call := range recorder.calls[1:] {
+		r.messages = append(r.messages, call.Message)
+	}
+	return r, nil
 }
 
 // oneModule is a ModuleSource of one module.

@@ -1,7 +1,7 @@
 // Runs a battery of messages through the reference loader and prints how long
 // they took. Standard input is one JSON object:
-//   { wasm, format, env, first, message, count, keepMemory }
-// first boots the process, then message runs count times. With keepMemory the
+//   { wasm, format, env, first, messages, keepMemory }
+// first boots the process, then the messages run. With keepMemory the
 // loader works on its live buffer; without, it copies the whole memory in and
 // out for every message, which is its default.
 import fs from 'node:fs'
@@ -28,11 +28,9 @@ const run = async (message) => {
 await run(job.first)
 let last
 const started = process.hrtime.bigint()
-for (let i = 0; i < job.count; i++) {
-  const message = structuredClone(job.message)
-  message.Id = `message-${i}`
+for (const message of job.messages) {
   last = await run(message)
 }
 const seconds = Number(process.hrtime.bigint() - started) / 1e9
 const { Memory, ...result } = last
-console.log(JSON.stringify({ seconds, count: job.count, result }))
+console.log(JSON.stringify({ seconds, count: job.messages.length, result }))

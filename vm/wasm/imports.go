@@ -106,16 +106,16 @@ func noShell(_ *host, s []uint64) error {
 	return give(s, -1)
 }
 
+// memcpy copies as TypedArray.prototype.copyWithin does, which is what the glue
+// calls: what lies outside the memory is left out, and nothing fails. aos needs
+// that: its realloc reads as many bytes as the new block has, however short and
+// near the end of the memory the old one was.
 func memcpy(h *host, s []uint64) error {
-	to, err := h.at(s[0], s[2])
-	if err != nil {
-		return err
-	}
-	from, err := h.at(s[1], s[2])
-	if err != nil {
-		return err
-	}
-	copy(to, from)
+	memory := h.instance.Memory()
+	size := uint64(len(memory))
+	to, from := min(s[0], size), min(s[1], size)
+	count := min(s[2], size-from, size-to)
+	copy(memory[to:to+count], memory[from:from+count])
 	return nil
 }
 
