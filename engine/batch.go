@@ -21,7 +21,9 @@ type batch struct {
 	next    uint64 // nonce of the first evaluation in the batch
 	items   []batchItem
 	bytes   int
-	// places has the nonces of the messages that the batch evaluates.
+	// places has the first nonces of messages: of those that the batch and the
+	// ones committed before it evaluate, and of those among the messages to come
+	// that the store knows.
 	places map[ao.ID]uint64
 }
 
@@ -33,9 +35,6 @@ type batchItem struct {
 
 func (b *batch) add(r record, effects int, root ao.ID) {
 	if r.flags&flagSkipped == 0 {
-		if b.places == nil {
-			b.places = map[ao.ID]uint64{}
-		}
 		b.places[r.message] = b.next + uint64(len(b.items))
 	}
 	b.items = append(b.items, batchItem{r, effects, root})
@@ -70,7 +69,7 @@ func (e *Engine) commit(p *process, b *batch, head uint64) error {
 			e.table.mark(p, false)
 		}
 	}
-	*b = batch{process: b.process, next: b.next}
+	*b = batch{process: b.process, next: b.next, places: b.places}
 	return nil
 }
 

@@ -117,7 +117,11 @@ func (e *Engine) chunk(p *process, next, head uint64) error {
 	if err != nil {
 		return err
 	}
-	b := batch{process: p.id, next: next}
+	places, err := e.store.firstPlaces(p.id, next, entries)
+	if err != nil {
+		return fmt.Errorf("look up messages of process %s from nonce %d: %w", p.id, next, err)
+	}
+	b := batch{process: p.id, next: next, places: places}
 	begun := e.options.Now()
 	for _, entry := range entries {
 		if e.running.Err() != nil || p.live.broken {
@@ -172,11 +176,8 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		timestampMS: entry.TimestampMS,
 		blockHeight: entry.BlockHeight,
 	}
-	duplicate, err := e.isDuplicate(b, entry, r.message)
-	if err != nil {
-		return err
-	}
-	if duplicate {
+	if first, known := b.places[r.message]; known && first < entry.Nonce {
+		// No log gives a message two places, but histories made elsewhere may.
 		r.flags = flagSkipped | flagKept
 		r.result = emptyResult().JSON()
 		b.add(r, 0, ao.ID{})
@@ -197,19 +198,6 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	b.add(r, len(effectsOf(result.result)), rootOf(entry, r.message))
 	l.step(entry)
 	return nil
-}
-
-// isDuplicate reports whether a message has an earlier place in its process.
-// No log gives one twice, but histories made elsewhere may.
-func (e *Engine) isDuplicate(b *batch, entry aolog.Entry, message ao.ID) (bool, error) {
-	if _, ok := b.places[message]; ok {
-		return true, nil
-	}
-	first, found, err := e.store.firstPlace(entry.Process, message)
-	if err != nil {
-		return false, fmt.Errorf("look up message %s of process %s: %w", message, entry.Process, err)
-	}
-	return found && first < entry.Nonce, nil
 }
 
 // reevaluate brings the state past a nonce whose evaluation is stored.

@@ -69,16 +69,37 @@ func (s *store) record(process ao.ID, nonce uint64) (record, error) {
 	return decodeRecord(value)
 }
 
-// firstPlace gives the nonce of a message's first evaluation in a process.
-func (s *store) firstPlace(process, message ao.ID) (nonce uint64, found bool, err error) {
-	value, err := s.get(idsKey(keyMessage, process, message))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return 0, false, nil
-	}
-	if err != nil || len(value) != 8 {
-		return 0, false, errors.Join(err, errRecord)
-	}
-	return binary.BigEndian.Uint64(value), true, nil
+// firstPlaces gives the nonces of the first evaluations of those messages among
+// entries, from nonce next on, that the store knows.
+func (s *store) firstPlaces(process ao.ID, next uint64, entries []aolog.Entry) (map[ao.ID]uint64, error) {
+	places := map[ao.ID]uint64{}
+	err := s.db.View(func(txn *badger.Txn) error {
+		for _, entry := range entries {
+			if entry.Nonce < next {
+				continue
+			}
+			message := messageID(entry)
+			item, err := txn.Get(idsKey(keyMessage, process, message))
+			if isMissing(err) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			err = item.Value(func(value []byte) error {
+				if len(value) != 8 {
+					return errRecord
+				}
+				places[message] = binary.BigEndian.Uint64(value)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return places, err
 }
 
 // evaluations calls fn for evaluations without an Error with first <= nonce <

@@ -29,6 +29,7 @@ type Process struct {
 	baseGlobals []uint64
 	baseHost    hostState
 	journal     journal
+	watchdog    watchdog
 	refreshCost time.Duration
 	undoable    bool // there was a Handle since the last Rollback
 	failed      bool // the last Handle did not end well
@@ -118,7 +119,7 @@ func (p *Process) run(ctx context.Context, call vm.Call, timeoutMS int64) (vm.Ou
 		return vm.Output{}, err
 	}
 	p.host.begin(ctx)
-	stop := watch(ctx, p.instance, timeoutMS)
+	stop := p.watchdog.watch(ctx, p.instance, timeoutMS)
 	text, err := p.host.handle(ctx, call.Message, call.Env)
 	why := stop()
 	p.interrupted = why != nil
@@ -275,6 +276,7 @@ func (p *Process) ResidentBytes() uint64 {
 
 // Close frees the instance and the image.
 func (p *Process) Close() error {
+	p.watchdog.close()
 	var err error
 	if p.instance != nil {
 		err = p.instance.Close()

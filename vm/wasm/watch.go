@@ -8,67 +8,129 @@ import (
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// watch interrupts a guest that runs longer than its wall clock, or whose caller
-// has given up. The returned function ends the watch and gives the reason if it
-// had to act.
-func watch(ctx context.Context, instance Instance, timeoutMS int64) (stop func() error) {
+// watchdog interrupts a guest that runs longer than its wall clock, or whose
+// caller has given up. A process has one for all its calls, one after the other:
+// a timer that is set for each would wake another thread each time, which costs
+// a noticeable part of a short message.
+type watchdog struct {
+	mu    sync.Mutex
+	timer *time.Timer
+	armed bool // the timer will fire
+	call  *watchedCall
+}
+
+// watchedCall is the call in hand.
+type watchedCall struct {
+	instance Instance
+	deadline time.Time // zero: none
+	done     chan struct{}
+	once     sync.Once
+	acting   sync.WaitGroup
+	reason   error
+}
+
+// watch begins a call. The returned function ends it and gives the reason if the
+// watchdog had to act.
+func (d *watchdog) watch(ctx context.Context, instance Instance, timeoutMS int64) (stop func() error) {
 	if timeoutMS <= 0 && ctx.Done() == nil {
 		return func() error { return nil }
 	}
-	var (
-		once   sync.Once
-		acting sync.WaitGroup
-		reason error
-		done   = make(chan struct{})
-	)
-	act := func(why error) {
-		once.Do(func() {
-			reason = why
-			interrupt(instance, done)
-		})
-	}
-	acting.Add(1)
+	c := &watchedCall{instance: instance, done: make(chan struct{})}
+	c.acting.Add(1)
 	forget := context.AfterFunc(ctx, func() {
-		defer acting.Done()
-		act(ctx.Err())
+		defer c.acting.Done()
+		c.interrupt(ctx.Err())
 	})
-	unset := func() bool { return false }
 	if timeoutMS > 0 {
-		acting.Add(1)
-		unset = time.AfterFunc(time.Duration(timeoutMS)*time.Millisecond, func() {
-			defer acting.Done()
-			act(vm.ErrTimeout)
-		}).Stop
+		timeout := time.Duration(timeoutMS) * time.Millisecond
+		c.deadline = time.Now().Add(timeout)
+		d.begin(c, timeout)
 	}
 	return func() error {
-		close(done)
+		d.end()
+		close(c.done)
 		if forget() {
-			acting.Done()
+			c.acting.Done()
 		}
-		if unset() {
-			acting.Done()
-		}
-		acting.Wait()
-		return reason
+		c.acting.Wait()
+		return c.reason
 	}
 }
 
-// interrupt interrupts the guest until done.
-func interrupt(instance Instance, done <-chan struct{}) {
-	const every = time.Millisecond
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		default:
-		}
-		instance.Interrupt()
-		select {
-		case <-done:
-			return
-		case <-ticker.C:
-		}
+// begin makes a call the one that the timer looks at. A timer that is still set
+// from a call before fires too early, and is then set again.
+func (d *watchdog) begin(c *watchedCall, timeout time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.call = c
+	if !d.armed {
+		d.arm(timeout)
 	}
+}
+
+func (d *watchdog) arm(wait time.Duration) {
+	d.armed = true
+	if d.timer == nil {
+		d.timer = time.AfterFunc(wait, d.look)
+		return
+	}
+	d.timer.Reset(wait)
+}
+
+// look is what the timer does.
+func (d *watchdog) look() {
+	d.mu.Lock()
+	d.armed = false
+	c := d.call
+	if c == nil {
+		d.mu.Unlock()
+		return
+	}
+	if wait := time.Until(c.deadline); wait > 0 {
+		d.arm(wait)
+		d.mu.Unlock()
+		return
+	}
+	c.acting.Add(1)
+	d.mu.Unlock()
+	defer c.acting.Done()
+	c.interrupt(vm.ErrTimeout)
+}
+
+func (d *watchdog) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.call = nil
+}
+
+// close ends the timer.
+func (d *watchdog) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}
+
+// interrupt interrupts the guest until its call is done.
+func (c *watchedCall) interrupt(why error) {
+	c.once.Do(func() {
+		c.reason = why
+		const every = time.Millisecond
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-c.done:
+				return
+			default:
+			}
+			c.instance.Interrupt()
+			select {
+			case <-c.done:
+				return
+			case <-ticker.C:
+			}
+		}
+	})
 }

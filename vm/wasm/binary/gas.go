@@ -113,6 +113,9 @@ const (
 	slotGas
 	slotSecond
 	slotThird
+	// slotAddress is the first of those for 32-bit copies of locals, which lie
+	// in the order of what they copy.
+	slotAddress
 )
 
 // endsSegment says where wasm-metering starts a new segment.

@@ -53,8 +53,9 @@ func lowerOffset(offset []byte) ([]byte, error) {
 }
 
 func (m *Module) lowerFunc(index int) error {
-	l := &lowering{scratch: m.scratch(index)}
+	l := &lowering{scratch: m.scratch(index), cut: cutLocals{{}}}
 	body := l.scratch.code.body
+	l.addresses = m.findAddresses(body)
 	l.out.b = make([]byte, 0, len(body)+len(body)/3)
 	for r := (&reader{b: body}); !r.done(); {
 		at := r.at
@@ -62,10 +63,18 @@ func (m *Module) lowerFunc(index int) error {
 		if isAccess(op) && o.b > 1<<32-1 {
 			return &UnsupportedError{"a memory access at a constant offset over 4 GiB"}
 		}
-		if !l.rewrite(op, body[at:r.at]) {
-			l.before(op)
-			l.out.b = append(l.out.b, body[at:r.at]...)
+		if l.rewrite(op, body[at:r.at]) {
+			continue
 		}
+		if l.addresses.producers[at] {
+			l.pushCut(op, uint32(o.a))
+			continue
+		}
+		if !l.addresses.accesses[at] {
+			l.before(op)
+		}
+		l.out.b = append(l.out.b, body[at:r.at]...)
+		l.follow(op, o)
 	}
 	l.scratch.code.body = l.out.b
 	return nil
@@ -77,8 +86,40 @@ func isAccess(op uint32) bool {
 }
 
 type lowering struct {
-	scratch *scratch
-	out     emitter
+	scratch   *scratch
+	out       emitter
+	addresses *addresses
+	cut       cutLocals
+}
+
+// follow keeps track of what the copies of locals are worth.
+func (l *lowering) follow(op uint32, o operands) {
+	switch op {
+	case opLocalSet, opLocalTee:
+		l.cut.changed(uint32(o.a))
+	case opBlock, opIf, opLoop:
+		l.cut.enter(op == opLoop)
+	case opElse:
+		l.cut.leave()
+		l.cut.enter(false)
+	case opEnd:
+		l.cut.leave()
+	}
+}
+
+// pushCut pushes a local as a 32-bit address in place of the instruction that
+// pushed, or set and pushed, all of it.
+func (l *lowering) pushCut(op uint32, p uint32) {
+	copied := l.scratch.local(I32, slotAddress+int(p))
+	if op == opLocalGet && l.cut.has(p) {
+		l.out.index(opLocalGet, copied)
+		return
+	}
+	l.out.index(byte(op), p)
+	l.out.op(opI32WrapI64)
+	l.out.index(opLocalTee, copied)
+	l.cut.changed(p)
+	l.cut.add(p)
 }
 
 // rewrite replaces the instructions whose result changes its width; the others

@@ -64,7 +64,7 @@ func (e *UnsupportedError) Error() string { return "module is not supported: it 
 
 // passVersion changes whenever a pass changes what it writes, so that compiled
 // code and fingerprints of before are not taken for those of after.
-const passVersion = 5
+const passVersion = 6
 
 // Fingerprint names a module together with all that Prepare does to it.
 func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {

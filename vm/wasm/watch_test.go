@@ -1,0 +1,72 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/vm"
+)
+
+// sleeper is an instance of which only interrupts matter.
+type sleeper struct {
+	Instance
+	interrupted chan struct{}
+	count       atomic.Int64
+}
+
+func newSleeper() *sleeper { return &sleeper{interrupted: make(chan struct{})} }
+
+func (s *sleeper) Interrupt() {
+	if s.count.Add(1) == 1 {
+		close(s.interrupted)
+	}
+}
+
+func TestWatchdogActsOnTheCallThatTakesTooLong(t *testing.T) {
+	var d watchdog
+	defer d.close()
+	// Short calls leave the timer set, and it must not act on the next one.
+	for range 50 {
+		s := newSleeper()
+		stop := d.watch(t.Context(), s, 40)
+		time.Sleep(time.Millisecond)
+		if err := stop(); err != nil || s.count.Load() != 0 {
+			t.Fatalf("a short call was interrupted: %v", err)
+		}
+	}
+	for range 3 {
+		s := newSleeper()
+		stop := d.watch(t.Context(), s, 40)
+		<-s.interrupted
+		if err := stop(); !errors.Is(err, vm.ErrTimeout) {
+			t.Errorf("a long call ended with %v", err)
+		}
+		count := s.count.Load()
+		time.Sleep(5 * time.Millisecond)
+		if s.count.Load() != count {
+			t.Error("a call was interrupted after its end")
+		}
+	}
+}
+
+func TestWatchdogActsWhenTheCallerGivesUp(t *testing.T) {
+	var d watchdog
+	defer d.close()
+	for _, timeoutMS := range []int64{0, 60_000} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := newSleeper()
+		stop := d.watch(ctx, s, timeoutMS)
+		cancel()
+		<-s.interrupted
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Errorf("a call that was given up ended with %v", err)
+		}
+	}
+	s := newSleeper()
+	if err := d.watch(context.Background(), s, 0)(); err != nil || s.count.Load() != 0 {
+		t.Errorf("nothing to watch for, and %v", err)
+	}
+}
