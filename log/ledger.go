@@ -58,6 +58,7 @@ type Ledger struct {
 
 type appendRequest struct {
 	records []Record
+	digests []digest // of the records' payloads
 	done    chan error
 }
 
@@ -72,12 +73,13 @@ func (g *groupIndex) last() uint64 { return g.first + uint64(len(g.at)) - 1 }
 // Append makes records durable, in order, and returns then. Records of one call
 // are never mixed with those of another.
 func (l *Ledger) Append(records ...Record) error {
-	for _, r := range records {
+	request := appendRequest{records: records, digests: make([]digest, len(records)), done: make(chan error, 1)}
+	for i, r := range records {
 		if len(r.Payload) > PayloadBytesMax {
 			return fmt.Errorf("a record of %d bytes, at most %d are allowed", len(r.Payload), PayloadBytesMax)
 		}
+		request.digests[i] = digestOf(r.Payload)
 	}
-	request := appendRequest{records: records, done: make(chan error, 1)}
 	select {
 	case l.queue <- request:
 	case <-l.done:
@@ -182,9 +184,9 @@ func (l *Ledger) commit(batch []appendRequest) error {
 	placed := make([]placedRecord, 0, len(batch))
 	l.buffer = l.buffer[:0]
 	for _, request := range batch {
-		for _, r := range request.records {
+		for i, r := range request.records {
 			at := Location{Segment: l.active.number, Offset: l.end + int64(len(l.buffer)) + recordHeaderBytes}
-			l.buffer, l.link = appendRecord(l.buffer, l.link, r)
+			l.buffer, l.link = appendRecord(l.buffer, l.link, r, request.digests[i])
 			placed = append(placed, placedRecord{r, at})
 		}
 	}

@@ -38,7 +38,7 @@ const (
 //	16  term   u64
 //	24  group  u32
 //	28  kind   u32
-//	32  chain  16 bytes of SHA-256(previous chain ‖ bytes 8..32 ‖ payload)
+//	32  chain  16 bytes of SHA-256(previous chain ‖ bytes 8..32 ‖ SHA-256(payload))
 //	48  payload
 const (
 	recordHeaderBytes = 48
@@ -53,13 +53,16 @@ type chain [chainBytes]byte
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func (c chain) next(fixed, payload []byte) chain {
-	h := sha256.New()
-	h.Write(c[:])
-	h.Write(fixed)
-	h.Write(payload)
-	var sum [sha256.Size]byte
-	h.Sum(sum[:0])
+// digest stands for a payload in the chain, so that many can be hashed at once
+// although the chain itself grows by one record after the other.
+type digest [sha256.Size]byte
+
+func digestOf(payload []byte) digest { return sha256.Sum256(payload) }
+
+func (c chain) next(fixed []byte, payload digest) chain {
+	b := make([]byte, 0, chainBytes+24+sha256.Size)
+	b = append(append(append(b, c[:]...), fixed...), payload[:]...)
+	sum := sha256.Sum256(b)
 	return chain(sum[:chainBytes])
 }
 
@@ -67,8 +70,9 @@ func paddedBytes(payload int) int64 {
 	return int64((recordHeaderBytes + payload + 7) &^ 7)
 }
 
-// appendRecord encodes r after previous and gives the chain it makes.
-func appendRecord(b []byte, previous chain, r Record) ([]byte, chain) {
+// appendRecord encodes r, whose payload has that digest, after previous and gives
+// the chain it makes.
+func appendRecord(b []byte, previous chain, r Record, payload digest) ([]byte, chain) {
 	start := len(b)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(r.Payload)))
 	b = binary.LittleEndian.AppendUint32(b, 0)
@@ -76,7 +80,7 @@ func appendRecord(b []byte, previous chain, r Record) ([]byte, chain) {
 	b = binary.LittleEndian.AppendUint64(b, r.Term)
 	b = binary.LittleEndian.AppendUint32(b, r.Group)
 	b = binary.LittleEndian.AppendUint32(b, uint32(r.Kind))
-	link := previous.next(b[start+8:], r.Payload)
+	link := previous.next(b[start+8:], payload)
 	b = append(b, link[:]...)
 	b = append(b, r.Payload...)
 	binary.LittleEndian.PutUint32(b[start+4:], recordSum(b[start:start+recordHeaderBytes], r.Payload))

@@ -219,8 +219,8 @@ func (l *Ledger) scan(s *segment, newest tip) (sealed bool, err error) {
 			return false, err
 		}
 		if ok {
-			fixed, _ := appendRecord(nil, l.link, r)
-			ok = l.link.next(fixed[8:32], r.Payload) == stored
+			_, link := appendRecord(nil, l.link, r, digestOf(r.Payload))
+			ok = link == stored
 		}
 		if !ok {
 			if s.number < newest.Segment || s.number == newest.Segment && l.end < newest.End {

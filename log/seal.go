@@ -57,7 +57,8 @@ func decodeSeal(b []byte) []sealEntry {
 
 // roll seals the active segment and starts a new one with room for size bytes.
 func (l *Ledger) roll(size int64) error {
-	seal, link := appendRecord(nil, l.link, Record{Kind: RecordSeal, Payload: encodeSeal(l.sealed)})
+	list := encodeSeal(l.sealed)
+	seal, link := appendRecord(nil, l.link, Record{Kind: RecordSeal, Payload: list}, digestOf(list))
 	trailer := make([]byte, 0, trailerBytes)
 	trailer = binary.LittleEndian.AppendUint64(trailer, trailerMagic)
 	trailer = binary.LittleEndian.AppendUint64(trailer, uint64(l.end))

@@ -21,7 +21,7 @@ const SegmentBytes = 64 << 20
 const (
 	segmentHeaderBytes = 64
 	segmentMagic       = 0x314c41574c4f4741 // "AGOLWAL1"
-	segmentVersion     = 1
+	segmentVersion     = 2
 )
 
 // segment is one file of the ledger.
