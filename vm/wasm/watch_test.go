@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/vm"
@@ -26,21 +27,29 @@ func (s *sleeper) Interrupt() {
 }
 
 func TestWatchdogActsOnTheCallThatTakesTooLong(t *testing.T) {
+	synctest.Test(t, watchLongCalls)
+}
+
+func watchLongCalls(t *testing.T) {
 	var d watchdog
 	defer d.close()
 	// Short calls leave the timer set, and it must not act on the next one.
 	for range 50 {
 		s := newSleeper()
 		stop := d.watch(t.Context(), s, 40)
-		time.Sleep(time.Millisecond)
+		time.Sleep(7 * time.Millisecond)
 		if err := stop(); err != nil || s.count.Load() != 0 {
 			t.Fatalf("a short call was interrupted: %v", err)
 		}
 	}
 	for range 3 {
 		s := newSleeper()
+		started := time.Now()
 		stop := d.watch(t.Context(), s, 40)
 		<-s.interrupted
+		if took := time.Since(started); took != 40*time.Millisecond {
+			t.Errorf("a call that may take 40 ms was interrupted after %v", took)
+		}
 		if err := stop(); !errors.Is(err, vm.ErrTimeout) {
 			t.Errorf("a long call ended with %v", err)
 		}
