@@ -3,6 +3,7 @@ package vmtest
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -107,4 +108,26 @@ func AosBattery() [][]byte {
 		messages = append(messages, Eval(i+1, lua))
 	}
 	return append(messages, message(9999, "nobody handles this", Tag{"Action", "Unknown"}), Eval(10000, `return #Inbox`))
+}
+
+// GrowingInbox is a series of Evals from a stranger, whom nobody trusts: the
+// guest keeps them all, and its memory fills up.
+func GrowingInbox(n int) [][]byte {
+	stranger := strings.Repeat("S", 43)
+	messages := [][]byte{Boot()}
+	for i := range n {
+		b, err := json.Marshal(map[string]any{
+			"Id": "message-" + strconv.Itoa(i), "Owner": stranger, "From": stranger, "Target": processID,
+			"Signature": strings.Repeat("s", 86), "Hash-Chain": strings.Repeat("h", 43), "Anchor": nil,
+			"Data": strings.Repeat("x", i%97), "Epoch": 0, "Nonce": 1, "Timestamp": 1_795_429_429_927, "Block-Height": 0,
+			"Cron": false, "Read-Only": false, "Tags": []Tag{
+				{"Action", "Eval"}, {"N", "0"}, {"Data-Protocol", "ao"}, {"Variant", "ao.TN.1"}, {"Type", "Message"},
+			},
+		})
+		if err != nil {
+			panic(err) // strings and numbers always marshal
+		}
+		messages = append(messages, b)
+	}
+	return append(messages, Eval(n+1, `return #Inbox`))
 }

@@ -60,6 +60,11 @@ func TestResultsEqualTheReferenceLoaders(t *testing.T) {
 	}
 }
 
+// TestALongHistoryEqualsTheReferenceLoaders fills a memory.
+func TestALongHistoryEqualsTheReferenceLoaders(t *testing.T) {
+	vmtest.Compare(t, newDriver(t), "aos2_0_6.wasm", wasm.FormatWasm64, vmtest.GrowingInbox(300))
+}
+
 func TestHistories(t *testing.T) {
 	vmtest.Histories(t, newDriver(t), "aos2_0_6.wasm", wasm.FormatWasm64, vmtest.AosBattery())
 }
