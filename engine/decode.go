@@ -7,8 +7,10 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -26,7 +28,10 @@ const memoryExhausted = "not enough memory for buffer allocation"
 // decodeResponse reads a guest's response object. A response that is JSON but
 // no object asks for nothing and says nothing.
 func decodeResponse(response []byte, gasUsed uint64) (outcome, error) {
-	response = bytes.TrimSpace(validUTF8(response))
+	if !utf8.Valid(response) {
+		response = []byte(dataitem.Text(response))
+	}
+	response = bytes.TrimSpace(response)
 	// A map, not a struct: Go matches struct fields in any letter case, but to
 	// a guest "messages" is not "Messages".
 	var fields map[string]json.RawMessage
