@@ -31,14 +31,21 @@ type LoaderJob struct {
 
 // LoaderTiming is how long a battery took.
 type LoaderTiming struct {
-	Seconds float64 `json:"seconds"`
-	Count   int     `json:"count"`
+	// StartSeconds went by until the process had booted, Seconds after that.
+	StartSeconds float64 `json:"startSeconds"`
+	Seconds      float64 `json:"seconds"`
+	Count        int     `json:"count"`
 	// Result is the last message's result, to be compared with ours.
 	Result json.RawMessage `json:"result"`
 }
 
 // PerSecond is the rate of messages.
 func (t LoaderTiming) PerSecond() float64 { return float64(t.Count) / t.Seconds }
+
+// PerSecondFromStart counts loading the module and booting as well.
+func (t LoaderTiming) PerSecondFromStart() float64 {
+	return float64(t.Count) / (t.StartSeconds + t.Seconds)
+}
 
 // OpenLoaderPeer installs the pinned loader under the user's cache directory,
 // once. Without node and npm it says so, and a benchmark goes on without the

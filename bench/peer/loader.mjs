@@ -10,6 +10,7 @@ import { createRequire } from 'node:module'
 const AoLoader = createRequire(import.meta.url)('@permaweb/ao-loader')
 const job = JSON.parse(fs.readFileSync(0, 'utf8'))
 
+const opened = process.hrtime.bigint()
 const handle = await AoLoader(fs.readFileSync(job.wasm), {
   format: job.format,
   computeLimit: 9e15,
@@ -32,5 +33,6 @@ for (const message of job.messages) {
   last = await run(message)
 }
 const seconds = Number(process.hrtime.bigint() - started) / 1e9
+const startSeconds = Number(started - opened) / 1e9
 const { Memory, ...result } = last
-console.log(JSON.stringify({ seconds, count: job.messages.length, result }))
+console.log(JSON.stringify({ startSeconds, seconds, count: job.messages.length, result }))
