@@ -15,6 +15,7 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
+	"github.com/wallaby-ao/wallaby/vm"
 )
 
 // NodeOptions say what a node is measured with.
@@ -37,7 +38,11 @@ const evalCode = "return 1 + 1"
 // Node measures a whole node on aos Evals, beside the reference loader running
 // the same message.
 func Node(ctx context.Context, o NodeOptions) ([]Row, error) {
-	loader, err := measureLoader(ctx, o, loaderMessages)
+	_, calls, err := recordCalls(ctx, filepath.Join(o.Dir, "recorded"), o.Module, loaderMessages)
+	if err != nil {
+		return nil, fmt.Errorf("record what a guest is given: %w", err)
+	}
+	loader, err := measureLoader(ctx, o, calls)
 	if err != nil {
 		o.Progress(err.Error())
 	}
@@ -51,15 +56,7 @@ func Node(ctx context.Context, o NodeOptions) ([]Row, error) {
 		}
 		rows = append(rows, more...)
 	}
-	// A machine's speed drifts in minutes, and a message takes longer the more
-	// came before it: the peer runs right beside, and as many.
-	if loader.noCopy > 0 {
-		if loader, err = measureLoader(ctx, o, o.Replay); err != nil {
-			return nil, err
-		}
-	}
-	o.Progress(fmt.Sprintf("cold start of a process with %d messages", o.Replay))
-	more, err := replay(ctx, o, loader)
+	more, err := Replay(ctx, o)
 	return append(rows, more...), err
 }
 
@@ -83,19 +80,11 @@ const (
 	loaderMessagesStandard = 150
 )
 
-func measureLoader(ctx context.Context, o NodeOptions, count int) (rates loaderRates, err error) {
+func measureLoader(ctx context.Context, o NodeOptions, calls recorded) (rates loaderRates, err error) {
 	o.Progress("the reference loader")
 	peer, err := OpenLoaderPeer(ctx)
 	if err != nil {
 		return rates, err
-	}
-	dir, err := os.MkdirTemp(o.Dir, "recorded-")
-	if err != nil {
-		return rates, fmt.Errorf("make a scratch directory: %w", err)
-	}
-	calls, err := recordCalls(ctx, dir, o.Module, count)
-	if err != nil {
-		return rates, fmt.Errorf("record what a guest is given: %w", err)
 	}
 	job := LoaderJob{
 		Wasm: o.Module, Format: "wasm64-unknown-emscripten-draft_2024_02_15", KeepMemory: true,
@@ -111,7 +100,7 @@ func measureLoader(ctx context.Context, o NodeOptions, count int) (rates loaderR
 	if err := checkAnswer(noCopy.Result); err != nil {
 		return rates, fmt.Errorf("the reference loader: %w", err)
 	}
-	job.Messages, job.KeepMemory = calls.messages[:min(count, loaderMessagesStandard)], false
+	job.Messages, job.KeepMemory = calls.messages[:min(len(calls.messages), loaderMessagesStandard)], false
 	standard, err := peer.Run(ctx, job)
 	return loaderRates{noCopy.PerSecond(), standard.PerSecond(), noCopy.PerSecondFromStart()}, err
 }
@@ -175,13 +164,13 @@ func evalDraft(process ao.ID, n uint64) dataitem.Draft {
 	}}
 }
 
-func openNode(ctx context.Context, dir, module string) (*node.Node, error) {
-	return node.Open(ctx, node.Options{DataDir: dir, AnyPort: true, Modules: []node.ModuleFile{{Path: module}}})
+func openNode(ctx context.Context, dir, module string, wrap func(vm.Driver) vm.Driver) (*node.Node, error) {
+	return node.Open(ctx, node.Options{DataDir: dir, AnyPort: true, Modules: []node.ModuleFile{{Path: module}}, WrapDriver: wrap})
 }
 
 // evals measures client post → committed → evaluated → result read.
 func evals(ctx context.Context, o NodeOptions, load Load, loader loaderRates) (rows []Row, err error) {
-	n, err := openNode(ctx, filepath.Join(o.Dir, fmt.Sprintf("evals-%d-%d", load.Clients, load.Processes)), o.Module)
+	n, err := openNode(ctx, filepath.Join(o.Dir, fmt.Sprintf("evals-%d-%d", load.Clients, load.Processes)), o.Module, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -224,34 +213,27 @@ func evals(ctx context.Context, o NodeOptions, load Load, loader loaderRates) (r
 	}, nil
 }
 
-// replay makes a process with many messages, throws all that was evaluated
-// away, and measures how fast a cold start gets to the newest result.
-func replay(ctx context.Context, o NodeOptions, loader loaderRates) ([]Row, error) {
+// Replay makes a process with many messages, throws all that was evaluated
+// away, and measures how fast a cold start gets to the newest result. A
+// machine's speed drifts in minutes, so the loader runs the same messages right
+// before.
+func Replay(ctx context.Context, o NodeOptions) ([]Row, error) {
+	o.Progress(fmt.Sprintf("cold start of a process with %d messages: making it", o.Replay))
 	dir := filepath.Join(o.Dir, "replay")
-	process, last, err := fillProcess(ctx, o, dir)
+	process, calls, err := recordCalls(ctx, dir, o.Module, o.Replay)
 	if err != nil {
 		return nil, err
 	}
+	loader, err := measureLoader(ctx, o, calls)
+	if err != nil {
+		o.Progress(err.Error())
+	}
+	calls = recorded{} // what it takes is none of a cold start's memory
 	if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
 		return nil, err
 	}
-	started := time.Now()
-	n, err := openNode(ctx, dir, o.Module)
-	if err != nil {
-		return nil, err
-	}
-	opened := time.Since(started).Seconds()
-	u, err := newUser(n)
-	if err == nil {
-		var result ao.Result
-		if result, err = u.client.Result(ctx, process, last); err == nil {
-			err = checkAnswer(result.JSON())
-		}
-	}
-	seconds := time.Since(started).Seconds()
-	if closeErr := n.Close(ctx); err == nil {
-		err = closeErr
-	}
+	o.Progress("cold start")
+	seconds, opened, err := coldStart(ctx, dir, o.Module, process)
 	if err != nil {
 		return nil, err
 	}
@@ -265,10 +247,40 @@ func replay(ctx context.Context, o NodeOptions, loader loaderRates) ([]Row, erro
 	}, nil
 }
 
-func fillProcess(ctx context.Context, o NodeOptions, dir string) (process, last ao.ID, err error) {
-	n, err := openNode(ctx, dir, o.Module)
+// coldStart opens a node and waits for a process's newest result.
+func coldStart(ctx context.Context, dir, module string, process filled) (seconds, opened float64, err error) {
+	started := time.Now()
+	n, err := openNode(ctx, dir, module, nil)
 	if err != nil {
-		return process, last, err
+		return 0, 0, err
+	}
+	defer func() {
+		if closeErr := n.Close(ctx); err == nil {
+			err = closeErr
+		}
+	}()
+	opened = time.Since(started).Seconds()
+	u, err := newUser(n)
+	if err != nil {
+		return 0, 0, err
+	}
+	result, err := u.client.Result(ctx, process.id, process.last)
+	seconds = time.Since(started).Seconds()
+	if err != nil {
+		return 0, 0, err
+	}
+	return seconds, opened, checkAnswer(result.JSON())
+}
+
+// filled is a process and its last message.
+type filled struct{ id, last ao.ID }
+
+// fillProcess gives a process in a new node's directory messages, and waits for
+// the last one's result.
+func fillProcess(ctx context.Context, dir, module string, count int, wrap func(vm.Driver) vm.Driver) (f filled, err error) {
+	n, err := openNode(ctx, dir, module, wrap)
+	if err != nil {
+		return f, err
 	}
 	defer func() {
 		if closeErr := n.Close(ctx); err == nil {
@@ -277,16 +289,19 @@ func fillProcess(ctx context.Context, o NodeOptions, dir string) (process, last 
 	}()
 	u, err := newUser(n)
 	if err != nil {
-		return process, last, err
+		return f, err
 	}
-	if process, err = u.spawn(ctx, n, "replay"); err != nil {
-		return process, last, err
+	if f.id, err = u.spawn(ctx, n, "replay"); err != nil {
+		return f, err
 	}
-	for i := range o.Replay {
-		if last, err = u.client.Send(ctx, evalDraft(process, uint64(i)), u.signer); err != nil {
-			return process, last, err
+	for i := range count {
+		if f.last, err = u.client.Send(ctx, evalDraft(f.id, uint64(i)), u.signer); err != nil {
+			return f, err
 		}
 	}
-	_, err = u.client.Result(ctx, process, last)
-	return process, last, err
+	result, err := u.client.Result(ctx, f.id, f.last)
+	if err != nil {
+		return f, err
+	}
+	return f, checkAnswer(result.JSON())
 }

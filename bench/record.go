@@ -2,24 +2,11 @@ package bench
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 
-	"github.com/dgraph-io/badger/v4"
-
-	"github.com/wallaby-ao/wallaby/ao"
-	"github.com/wallaby-ao/wallaby/dataitem"
-	"github.com/wallaby-ao/wallaby/engine"
-	"github.com/wallaby-ao/wallaby/internal/kv"
-	"github.com/wallaby-ao/wallaby/log"
-	"github.com/wallaby-ao/wallaby/node"
-	"github.com/wallaby-ao/wallaby/raft"
 	"github.com/wallaby-ao/wallaby/vm"
-	"github.com/wallaby-ao/wallaby/vm/wazero"
 )
 
 // recorded is what an engine hands to a guest for a boot and for the messages
@@ -29,83 +16,24 @@ type recorded struct {
 	messages  []json.RawMessage
 }
 
-// recordCalls evaluates benchmark messages and keeps what the guest saw.
-func recordCalls(ctx context.Context, dir, module string, count int) (r recorded, err error) {
-	wasm, err := os.ReadFile(module)
+// recordCalls gives a process of a fresh node in dir benchmark messages and
+// keeps what the guest saw. The node's log stays behind in dir.
+func recordCalls(ctx context.Context, dir, module string, count int) (f filled, r recorded, err error) {
+	recorder := &recorder{}
+	f, err = fillProcess(ctx, dir, module, count, recorder.wrap)
 	if err != nil {
-		return r, fmt.Errorf("read module: %w", err)
-	}
-	signer, err := dataitem.GenerateSigner(dataitem.Ed25519, rand.Reader)
-	if err != nil {
-		return r, err
-	}
-	published, err := node.ModuleItem(wasm, nil, signer)
-	if err != nil {
-		return r, err
-	}
-	history, err := raft.Open(raft.Options{Dir: filepath.Join(dir, "log"), Signer: signer})
-	if err != nil {
-		return r, err
-	}
-	defer history.Close()
-	db, err := kv.Open(badger.DefaultOptions(filepath.Join(dir, "state")), nil)
-	if err != nil {
-		return r, err
-	}
-	defer db.Close()
-	driver, err := wazero.NewDriver(wazero.Options{})
-	if err != nil {
-		return r, err
-	}
-	defer driver.Close()
-	recorder := &recorder{Driver: driver}
-	e, err := engine.Open(ctx, engine.Options{
-		Log: history, DB: db.DB, Drivers: []vm.Driver{recorder}, Modules: oneModule{published},
-	})
-	if err != nil {
-		return r, err
-	}
-	defer e.Close()
-	process, err := dataitem.Create(processDraft(published.ID().String(), dataitem.AddressOf(signer.Owner()).String(), "authority", "recorded"), signer)
-	if err != nil {
-		return r, err
-	}
-	last := process
-	for i := range count + 1 {
-		if i > 0 {
-			if last, err = dataitem.Create(evalDraft(process.ID(), uint64(i)), signer); err != nil {
-				return r, err
-			}
-		}
-		if _, _, err := history.Append(ctx, log.Proposal{Item: last}); err != nil {
-			return r, err
-		}
-	}
-	evaluation, err := e.Result(ctx, process.ID(), last.ID())
-	if err != nil {
-		return r, err
-	}
-	if err := checkAnswer(evaluation.Result.JSON()); err != nil {
-		return r, err
+		return f, r, err
 	}
 	recorder.mu.Lock()
 	defer recorder.mu.Unlock()
 	if len(recorder.calls) != count+1 {
-		return r, fmt.Errorf("a boot and %d messages made %d calls", count, len(recorder.calls))
+		return f, r, fmt.Errorf("a boot and %d messages made %d calls", count, len(recorder.calls))
 	}
 	r.env, r.boot = recorder.calls[0].Env, recorder.calls[0].Message
 	for _, call := range recorder.calls[1:] {
 		r.messages = append(r.messages, call.Message)
 	}
-	return r, nil
-}
-
-// oneModule is a ModuleSource of one module.
-type oneModule struct{ item *dataitem.Item }
-
-// Module gives the module under any id.
-func (m oneModule) Module(_ context.Context, id ao.ID) (engine.Module, error) {
-	return engine.Module{ID: id, Owner: m.item.Address(), Tags: m.item.Tags, Bytes: m.item.Data}, nil
+	return f, r, nil
 }
 
 // recorder is a driver that keeps the calls of its processes.
@@ -114,6 +42,12 @@ type recorder struct {
 
 	mu    sync.Mutex
 	calls []vm.Call
+}
+
+// wrap has the recorder load modules with the given driver.
+func (r *recorder) wrap(driver vm.Driver) vm.Driver {
+	r.Driver = driver
+	return r
 }
 
 // Load loads a module whose processes are recorded.

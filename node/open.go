@@ -54,10 +54,14 @@ func (n *Node) openEngine(ctx context.Context) error {
 		return fmt.Errorf("start the virtual machine: %w", err)
 	}
 	n.onClose("virtual machine", func(context.Context) error { return driver.Close() })
+	var used vm.Driver = driver
+	if n.options.WrapDriver != nil {
+		used = n.options.WrapDriver(driver)
+	}
 	e, err := engine.Open(ctx, engine.Options{
 		Log:                 n.log,
 		DB:                  n.state.DB,
-		Drivers:             []vm.Driver{driver},
+		Drivers:             []vm.Driver{used},
 		Modules:             modules{n.gateway},
 		Items:               items{n.log, n.gateway},
 		HotBytesMax:         n.options.HotMemoryBytes,

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/vm"
 )
 
 // Options says where a node keeps its data and where it listens.
@@ -36,6 +37,9 @@ type Options struct {
 	// EvaluationTimeoutMS is the wall clock allowed to one message, as the last
 	// resort behind gas; default 60,000.
 	EvaluationTimeoutMS int64
+	// WrapDriver, if set, stands between the engine and the virtual machine, to
+	// record or to measure.
+	WrapDriver func(vm.Driver) vm.Driver
 	// Now is the wall clock; default time.Now.
 	Now func() time.Time
 	// Logger receives what an operator can act on; default none.

@@ -26,7 +26,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `bench measures in the same run, on the same disk, what wallaby does and what a
 peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
-	cmd.AddCommand(a.benchNodeCommand(), a.benchAppendsCommand(), a.benchMemoryCommand())
+	cmd.AddCommand(a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchMemoryCommand())
 	return cmd
 }
 
@@ -100,6 +100,36 @@ func (a *app) benchNodeCommand() *cobra.Command {
 	}
 	flags.register(cmd, true)
 	cmd.Flags().IntVar(&replay, "replay", 10_000, "messages of the cold start")
+	return cmd
+}
+
+func (a *app) benchReplayCommand() *cobra.Command {
+	var (
+		flags    benchFlags
+		messages int
+	)
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "A cold start that replays one process, beside the reference loader",
+		Args:  exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, remove, err := flags.scratch()
+			if err != nil {
+				return err
+			}
+			defer remove()
+			rows, err := bench.Replay(cmd.Context(), bench.NodeOptions{
+				Dir: dir, Module: flags.module, Replay: messages, Progress: a.progress,
+			})
+			if err != nil {
+				return err
+			}
+			return a.printReport(rows)
+		},
+	}
+	flags.register(cmd, true)
+	_ = cmd.Flags().MarkHidden("seconds")
+	cmd.Flags().IntVar(&messages, "messages", 10_000, "messages of the process")
 	return cmd
 }
 

@@ -20,6 +20,9 @@ const (
 	// journalRatio is how many times longer the journal may take than renewing
 	// the base does: the copying then is a few percent of the whole.
 	journalRatio = 25
+	// journalSpentMin keeps the base even if renewing is cheap: a message that
+	// fails after a long row of good ones may well wait that long, once.
+	journalSpentMin = time.Second
 	// journalCallsMax and journalBytesMax bound the memory it takes.
 	journalCallsMax = 4096
 	journalBytesMax = 16 << 20
@@ -28,7 +31,7 @@ const (
 // due reports whether it is time to renew the base. The first message starts
 // whatever the guest has in it, which nobody wants to wait for twice.
 func (j *journal) due(cost time.Duration) bool {
-	return j.first && len(j.calls) > 0 || j.spent > journalRatio*cost || len(j.calls) >= journalCallsMax || j.bytes >= journalBytesMax
+	return j.first && len(j.calls) > 0 || j.spent > max(journalRatio*cost, journalSpentMin) || len(j.calls) >= journalCallsMax || j.bytes >= journalBytesMax
 }
 
 // add keeps a copy of the call, since its bytes are the caller's. Messages of a
