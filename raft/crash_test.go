@@ -204,9 +204,9 @@ func TestAFailedFlushStopsTheNode(t *testing.T) {
 				armed.Store(true)
 				if name == voteFileName {
 					// Only elections write the vote.
-					n.stable.Set([]byte("CurrentTerm"), []byte("12345678"))
+					n.groups[soloGroup].stable.Set([]byte("CurrentTerm"), []byte("12345678"))
 					for range skip {
-						n.stable.Set([]byte("CurrentTerm"), []byte("12345678"))
+						n.groups[soloGroup].stable.Set([]byte("CurrentTerm"), []byte("12345678"))
 					}
 				}
 				for i := 0; ; i++ {
@@ -266,7 +266,7 @@ func TestFlippedBitsInVoteAndSnapshot(t *testing.T) {
 		return errors.Join(checkAcks(n, known), n.Close())
 	}
 	for _, name := range []string{voteFileName, snapshotFileName} {
-		path := filepath.Join(options.Dir, name)
+		path := filepath.Join(groupDir(options.Dir, soloGroup), name)
 		for _, bit := range []int{3, 64, 100, 130, 200, 400, slotBytes*8 + 3, slotBytes*8 + 64, slotBytes*8 + 130, slotBytes*8 + 300} {
 			image := disk.Clone()
 			image.Flip(path, bit)
@@ -286,7 +286,7 @@ func TestFlippedBitsInVoteAndSnapshot(t *testing.T) {
 		}
 	}
 	image := disk.Clone()
-	image.Remove(filepath.Join(options.Dir, voteFileName))
+	image.Remove(filepath.Join(groupDir(options.Dir, soloGroup), voteFileName))
 	if err := reopen(image); !errors.Is(err, log.ErrCorrupt) || !strings.Contains(err.Error(), voteFileName) {
 		t.Errorf("without a vote file: %v", err)
 	}
@@ -388,7 +388,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	done := errors.New("done")
 	readers.Go(func() {
-		err := n.Follow(ctx, groupID, log.Position{}, func(_ log.Position, e log.Entry) error {
+		err := n.Follow(ctx, soloGroup, log.Position{}, func(_ log.Position, e log.Entry) error {
 			if e.Nonce != uint64(followed.Load()) {
 				return fmt.Errorf("nonce %d after %d entries", e.Nonce, followed.Load())
 			}

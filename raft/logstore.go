@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	hraft "github.com/hashicorp/raft"
 
@@ -15,9 +16,64 @@ import (
 // A record's payload is: type u8, length of the extensions u32, extensions,
 // data. Nothing is ever freed by it: what Raft no longer needs is still the
 // history of its processes.
+//
+// The newest entries stay in memory, because a leader reads them once for each
+// follower and a follower to apply them.
 type logStore struct {
 	ledger *log.Ledger
 	group  uint32
+
+	mu     sync.Mutex
+	recent map[uint64]*hraft.Log
+	order  []uint64 // indices of recent, oldest first
+	bytes  int
+}
+
+// recentBytesMax bounds the entries that one group keeps in memory.
+const recentBytesMax = 8 << 20
+
+func newLogStore(ledger *log.Ledger, group uint32) *logStore {
+	return &logStore{ledger: ledger, group: group, recent: map[uint64]*hraft.Log{}}
+}
+
+// remember keeps entries that are durable.
+func (s *logStore) remember(entries []*hraft.Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entry := range entries {
+		if old := s.recent[entry.Index]; old != nil {
+			s.bytes -= len(old.Data)
+		} else {
+			s.order = append(s.order, entry.Index)
+		}
+		s.recent[entry.Index] = entry
+		s.bytes += len(entry.Data)
+	}
+	for s.bytes > recentBytesMax && len(s.order) > 0 {
+		if old := s.recent[s.order[0]]; old != nil {
+			s.bytes -= len(old.Data)
+			delete(s.recent, s.order[0])
+		}
+		s.order = s.order[1:]
+	}
+}
+
+// forget drops entries that a new leader does not have.
+func (s *logStore) forget(from uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for index, entry := range s.recent {
+		if index >= from {
+			s.bytes -= len(entry.Data)
+			delete(s.recent, index)
+		}
+	}
+}
+
+func (s *logStore) recall(index uint64) *hraft.Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recent[index]
 }
 
 var _ hraft.LogStore = (*logStore)(nil)
@@ -38,6 +94,10 @@ func (s *logStore) LastIndex() (uint64, error) {
 
 // GetLog reads one entry and checks its bytes.
 func (s *logStore) GetLog(index uint64, to *hraft.Log) error {
+	if entry := s.recall(index); entry != nil {
+		*to = *entry
+		return nil
+	}
 	record, _, err := s.ledger.Record(s.group, index)
 	if errors.Is(err, log.ErrEntryUnknown) {
 		return hraft.ErrLogNotFound
@@ -59,7 +119,11 @@ func (s *logStore) StoreLogs(entries []*hraft.Log) error {
 			Group: s.group, Kind: log.RecordRaft, Term: entry.Term, Index: entry.Index, Payload: encodeLog(entry),
 		}
 	}
-	return s.ledger.Append(records...)
+	if err := s.ledger.Append(records...); err != nil {
+		return err
+	}
+	s.remember(entries)
+	return nil
 }
 
 // DeleteRange takes back entries that a new leader does not have. A range at
@@ -69,6 +133,7 @@ func (s *logStore) DeleteRange(from, to uint64) error {
 	if to < last {
 		return nil
 	}
+	s.forget(from)
 	return s.ledger.Append(log.Record{Group: s.group, Kind: log.RecordTruncate, Index: from})
 }
 

@@ -1,13 +1,14 @@
 package raft
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	hraft "github.com/hashicorp/raft"
 	"github.com/rs/zerolog"
 
+	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/internal/fsx"
 	"github.com/wallaby-ao/wallaby/log"
@@ -30,8 +32,17 @@ type Options struct {
 	Rand        io.Reader        // default crypto/rand
 	FS          fsx.FS           // default the real file system
 	Logger      zerolog.Logger
-	// QueueMax is how many appends may wait for their place; default 4096.
+	// QueueMax is how many appends of a group may wait for their place; default
+	// 4096.
 	QueueMax int
+	// Self is this node's id, and Voters the ids of all nodes that replicate the
+	// log, Self among them. A node without Voters is alone.
+	Self   string
+	Voters []string
+	// Transport reaches the other voters; a node that is alone needs none.
+	Transport *Transport
+	// Timeouts say when a leader counts as lost; default DefaultTimeouts.
+	Timeouts Timeouts
 	// SegmentBytes is the size of a segment; default log.SegmentBytes.
 	SegmentBytes int64
 	// Fatal is told of an error after which the node must stop.
@@ -57,24 +68,62 @@ func (o Options) withDefaults() Options {
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
 	}
+	if o.Self == "" {
+		o.Self = "solo"
+	}
+	if o.Timeouts == (Timeouts{}) {
+		o.Timeouts = DefaultTimeouts
+	}
 	return o
 }
 
-// groupID is the only group there is while a node is its own quorum.
-const groupID = 0
+// voters are all nodes that replicate the log.
+func (o Options) voters() []string {
+	if len(o.Voters) == 0 {
+		return []string{o.Self}
+	}
+	return o.Voters
+}
 
-// Node is a log.Log whose one group has one voter: this node.
+func (o Options) check() error {
+	voters := o.voters()
+	switch {
+	case !slices.Contains(voters, o.Self):
+		return fmt.Errorf("node %s is none of the voters %v", o.Self, voters)
+	case len(voters)%2 == 0:
+		return fmt.Errorf("%d voters: an even number survives no more losses than one less: use 1, 3 or 5", len(voters))
+	case len(voters) > 1 && o.Transport == nil:
+		return errors.New("a node that is not alone needs a transport")
+	}
+	return nil
+}
+
+// Timeouts say when a leader counts as lost. Heartbeats do not wait for a disk,
+// so they may be shorter than its stalls.
+type Timeouts struct {
+	// Heartbeat is for how long a follower waits for its leader, Election how
+	// long a candidate waits for votes; both are stretched at random up to twice.
+	Heartbeat, Election time.Duration
+	// Lease is after how long without a majority a leader steps down.
+	Lease time.Duration
+}
+
+// DefaultTimeouts find a lost leader within a second.
+var DefaultTimeouts = Timeouts{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 300 * time.Millisecond}
+
+// Node is a log.Log: the groups that this node has a vote in, over one ledger
+// and one index. What belongs to a group that another node leads is passed on
+// to that node.
 type Node struct {
 	options   Options
+	placement placement
 	ledger    *log.Ledger
 	index     *log.Index
 	lock      *os.File
-	stable    *stableStore
-	snapshots *snapshotStore
-	raft      *hraft.Raft
-	pipeline  *pipeline
+	groups    map[uint32]*group
+	verify    chan struct{} // a token for each verification at work
+	changed   chan struct{} // the lead of a group has changed
 
-	progress progress
 	failure  atomic.Pointer[error]
 	once     sync.Once
 	closeErr error
@@ -83,13 +132,24 @@ type Node struct {
 var _ log.Log = (*Node)(nil)
 
 // Open opens or makes a log. Damage gives an error that wraps log.ErrCorrupt
-// and names the file.
+// and names the file. A node that is not alone does not wait for the others:
+// until a majority is there, appends fail with CodeUnavailable.
 func Open(options Options) (*Node, error) {
 	options = options.withDefaults()
-	n := &Node{options: options}
-	n.progress.cond = sync.NewCond(&n.progress.Mutex)
+	if err := options.check(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		options: options,
+		groups:  map[uint32]*group{},
+		verify:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		changed: make(chan struct{}, 1),
+	}
 	if err := n.open(); err != nil {
-		n.closeStores()
+		for _, g := range n.groups {
+			_ = g.close()
+		}
+		_ = n.closeStores()
 		return nil, err
 	}
 	return n, nil
@@ -107,26 +167,31 @@ func (n *Node) open() (err error) {
 	if err != nil {
 		return err
 	}
-	_, last := n.ledger.Bounds(groupID)
-	if n.stable, err = openStableStore(o.FS, o.Dir, last > 0, n.fail, warn); err != nil {
-		return err
-	}
-	if n.snapshots, err = openSnapshots(o.FS, o.Dir, warn); err != nil {
-		return err
-	}
 	clean, err := n.openIndex()
 	if err != nil {
 		return err
 	}
-	machine := &fsm{group: groupID, ledger: n.ledger, index: n.index, applied: n.progress.set, fatal: n.fail}
-	if err := machine.catchUp(n.snapshots.index(), clean); err != nil {
-		return err
+	n.placement = newPlacement(o.voters())
+	for _, id := range n.placement.groups() {
+		g, err := n.openGroup(id, o.voters(), clean)
+		n.groups[id] = g
+		if err != nil {
+			return err
+		}
 	}
-	if err := n.start(machine); err != nil {
-		return err
+	if o.Transport != nil {
+		n.serve(o.Transport)
 	}
-	n.pipeline = startPipeline(n)
 	return nil
+}
+
+// transportOf gives a group its way to the other voters.
+func (n *Node) transportOf(g *group) hraft.Transport {
+	if len(g.voters) == 1 {
+		_, alone := hraft.NewInmemTransport(hraft.ServerAddress(n.options.Self))
+		return alone
+	}
+	return n.options.Transport.group(g.id)
 }
 
 // fail remembers the first error after which the log cannot go on, and tells
@@ -145,79 +210,57 @@ func (n *Node) failed() error {
 	return nil
 }
 
-// start runs Raft and waits until this node leads and has applied all it has.
-func (n *Node) start(machine *fsm) error {
-	const self = hraft.ServerID("solo")
-	address, transport := hraft.NewInmemTransport(hraft.ServerAddress(self))
-	config := hraft.DefaultConfig()
-	config.LocalID = self
-	config.Logger = newLogger(n.options.Logger)
-	// A single voter waits for nobody: it may call an election at once.
-	config.HeartbeatTimeout = 20 * time.Millisecond
-	config.ElectionTimeout = 20 * time.Millisecond
-	config.LeaderLeaseTimeout = 20 * time.Millisecond
-	config.CommitTimeout = time.Second
-	config.MaxAppendEntries = 512
-	config.BatchApplyCh = true
-	// A snapshot is but a position: many of them make a start short.
-	config.SnapshotThreshold = 4096
-	config.SnapshotInterval = 5 * time.Second
-	// Nothing is ever compacted away: the Raft log is the message log.
-	config.TrailingLogs = 1 << 62
-	store := &logStore{ledger: n.ledger, group: groupID}
-	exists, err := hraft.HasExistingState(store, n.stable, n.snapshots)
-	if err != nil {
-		return fmt.Errorf("look for an existing group: %w", err)
-	}
-	if !exists {
-		voters := hraft.Configuration{Servers: []hraft.Server{{ID: self, Address: address}}}
-		if err := hraft.BootstrapCluster(config, store, n.stable, n.snapshots, transport, voters); err != nil {
-			return fmt.Errorf("start a new group: %w", err)
-		}
-	}
-	if n.raft, err = hraft.NewRaft(config, machine, store, n.stable, n.snapshots, transport); err != nil {
-		return fmt.Errorf("start Raft: %w", err)
-	}
+// Groups names the groups whose entries this node holds, in order.
+func (n *Node) Groups() []uint32 { return n.placement.groups() }
+
+// Leads reports whether this node leads the group of a process.
+func (n *Node) Leads(process ao.ID) bool {
+	return n.groups[n.placement.groupOf(process)].pipeline.leads()
+}
+
+// Leader names the node that leads the group of a process, "" when nobody is
+// known to.
+func (n *Node) Leader(process ao.ID) string {
+	return n.groups[n.placement.groupOf(process)].leader()
+}
+
+// LeadChanged receives when this node began or ended to lead some group. It
+// holds at most one signal.
+func (n *Node) LeadChanged() <-chan struct{} { return n.changed }
+
+func (n *Node) leadChanged() {
 	select {
-	case leads := <-n.raft.LeaderCh():
-		if !leads {
-			return errors.New("this node lost the lead of its own group at start")
-		}
-	case <-time.After(leaderTimeout):
-		return fmt.Errorf("this node does not lead its own group after %s", leaderTimeout)
+	case n.changed <- struct{}{}:
+	default:
 	}
-	if err := n.raft.Barrier(0).Error(); err != nil {
-		return fmt.Errorf("apply the log: %w", err)
-	}
-	n.progress.set(n.raft.AppliedIndex())
-	return nil
 }
 
-// leaderTimeout is generous because an election of one flushes twice on a disk
-// that may be busy.
-const leaderTimeout = 30 * time.Second
-
-// Append gives a proposal its place; see log.Log.
-func (n *Node) Append(ctx context.Context, proposal log.Proposal) (log.Entry, bool, error) {
-	return n.pipeline.append(ctx, proposal)
+// Status describes every group, in order of id.
+func (n *Node) Status() []GroupStatus {
+	list := make([]GroupStatus, 0, len(n.groups))
+	for _, id := range n.placement.groups() {
+		list = append(list, n.groups[id].status())
+	}
+	return list
 }
-
-// Groups names the one group.
-func (n *Node) Groups() []uint32 { return []uint32{groupID} }
 
 // Close finishes the appends in hand and closes everything.
 func (n *Node) Close() error {
 	n.once.Do(func() {
-		n.pipeline.close()
-		n.progress.close()
-		if n.failed() == nil {
-			// Nothing to take a snapshot of is no fault.
-			if err := n.raft.Snapshot().Error(); err != nil && !errors.Is(err, hraft.ErrNothingNewToSnapshot) {
-				n.closeErr = fmt.Errorf("snapshot the log: %w", err)
-			}
+		var (
+			wait sync.WaitGroup
+			mu   sync.Mutex
+		)
+		for _, g := range n.groups {
+			wait.Go(func() {
+				err := g.close()
+				mu.Lock()
+				defer mu.Unlock()
+				n.closeErr = errors.Join(n.closeErr, err)
+			})
 		}
-		err := n.raft.Shutdown().Error()
-		n.closeErr = errors.Join(n.closeErr, err, n.closeStores())
+		wait.Wait()
+		n.closeErr = errors.Join(n.closeErr, n.closeStores())
 	})
 	return n.closeErr
 }
@@ -228,16 +271,13 @@ func (n *Node) closeStores() error {
 	var errs []error
 	if n.index != nil {
 		err := n.index.Close()
-		if err == nil && n.raft != nil && n.failed() == nil {
+		if err == nil && n.failed() == nil && n.isWhole() {
 			err = n.setMarker(cleanMarker, true)
 		}
 		errs = append(errs, err)
 	}
-	if n.snapshots != nil {
-		errs = append(errs, n.snapshots.close())
-	}
-	if n.stable != nil {
-		errs = append(errs, n.stable.Close())
+	for _, g := range n.groups {
+		errs = append(errs, g.closeStores())
 	}
 	if n.ledger != nil {
 		errs = append(errs, n.ledger.Close())
@@ -248,44 +288,15 @@ func (n *Node) closeStores() error {
 	return errors.Join(errs...)
 }
 
-// progress is how far the group is applied, for those who follow it.
-type progress struct {
-	sync.Mutex
-	cond   *sync.Cond
-	index  uint64
-	closed bool
-}
-
-func (p *progress) set(index uint64) {
-	p.Lock()
-	p.index = max(p.index, index)
-	p.Unlock()
-	p.cond.Broadcast()
-}
-
-func (p *progress) close() {
-	p.Lock()
-	p.closed = true
-	p.Unlock()
-	p.cond.Broadcast()
-}
-
-// wait returns the applied index once it is at least index.
-func (p *progress) wait(ctx context.Context, index uint64) (uint64, error) {
-	stop := context.AfterFunc(ctx, p.cond.Broadcast)
-	defer stop()
-	p.Lock()
-	defer p.Unlock()
-	for p.index < index && !p.closed && ctx.Err() == nil {
-		p.cond.Wait()
+// isWhole reports whether every group came to run: before that, entries may be
+// missing from the index.
+func (n *Node) isWhole() bool {
+	for _, g := range n.groups {
+		if g.raft == nil {
+			return false
+		}
 	}
-	switch {
-	case ctx.Err() != nil:
-		return 0, ctx.Err()
-	case p.index < index:
-		return 0, log.ErrClosed
-	}
-	return p.index, nil
+	return len(n.groups) > 0
 }
 
 // randomAnchor makes an assignment's anchor.

@@ -23,7 +23,7 @@ import (
 //	                                                 finish: answer ◄──────┘
 type pipeline struct {
 	node   *Node
-	verify chan struct{} // a token for each verification at work
+	group  *group
 	queue  chan *pending
 	inHand chan flight
 	stop   chan struct{}
@@ -33,8 +33,11 @@ type pipeline struct {
 	mu struct {
 		sync.Mutex
 		closed bool
-		heads  map[ao.ID]speculative
-		keys   map[[2]ao.ID]*pending
+		// leading is set while this node leads the group and has applied all
+		// that was committed before.
+		leading bool
+		heads   map[ao.ID]speculative
+		keys    map[[2]ao.ID]*pending
 		// stale is set when a batch failed: heads are dropped before the next.
 		stale bool
 		// flying is how many batches Raft has.
@@ -81,10 +84,11 @@ const (
 	attemptsMax      = 5
 )
 
-func startPipeline(n *Node) *pipeline {
+func startPipeline(g *group) *pipeline {
+	n := g.node
 	p := &pipeline{
 		node:   n,
-		verify: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		group:  g,
 		queue:  make(chan *pending, n.options.QueueMax),
 		inHand: make(chan flight, flightsMax),
 		stop:   make(chan struct{}),
@@ -97,18 +101,10 @@ func startPipeline(n *Node) *pipeline {
 	return p
 }
 
-// append is Log.Append.
+// append gives a prepared proposal its place. An error that wraps errMoved says
+// that this node does not lead the group, or no longer: the proposal may be
+// committed or not, and asking again does no harm.
 func (p *pipeline) append(ctx context.Context, proposal log.Proposal) (log.Entry, bool, error) {
-	select {
-	case p.verify <- struct{}{}:
-	case <-ctx.Done():
-		return log.Entry{}, false, ctx.Err()
-	}
-	proposal, err := proposal.Prepare()
-	<-p.verify
-	if err != nil {
-		return log.Entry{}, false, err
-	}
 	request := &pending{proposal: proposal, keys: proposal.DedupeKeys(), done: make(chan struct{})}
 	if err := p.enqueue(request); err != nil {
 		return log.Entry{}, false, err
@@ -121,6 +117,26 @@ func (p *pipeline) append(ctx context.Context, proposal log.Proposal) (log.Entry
 	}
 }
 
+// lead opens the pipeline: this node leads and has applied what came before.
+func (p *pipeline) lead() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.leading, p.mu.stale = true, true
+}
+
+// follow shuts it: another node may lead. What waits is told so.
+func (p *pipeline) follow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.leading, p.mu.stale = false, true
+}
+
+func (p *pipeline) leads() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.leading
+}
+
 func (p *pipeline) enqueue(request *pending) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,6 +145,9 @@ func (p *pipeline) enqueue(request *pending) error {
 	}
 	if err := p.node.failed(); err != nil {
 		return ao.Errorf(ao.CodeUnavailable, "the scheduler's log has stopped: %w", err)
+	}
+	if !p.mu.leading {
+		return errMoved
 	}
 	select {
 	case p.queue <- request:
@@ -155,11 +174,17 @@ func (p *pipeline) propose() {
 		if batch == nil {
 			return
 		}
+		if !p.leads() {
+			for _, request := range batch {
+				request.finish(log.Entry{}, false, errMoved)
+			}
+			continue
+		}
 		if data, waiting := p.prepare(batch, number); len(waiting) > 0 {
 			p.mu.Lock()
 			p.mu.flying++
 			p.mu.Unlock()
-			p.inHand <- flight{number, p.node.raft.Apply(data, 0), waiting}
+			p.inHand <- flight{number, p.group.raft.Apply(data, 0), waiting}
 		}
 	}
 }
@@ -358,7 +383,7 @@ func (p *pipeline) land(f flight) {
 	for i, request := range f.waiting {
 		switch {
 		case err != nil:
-			request.finish(log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "the scheduler cannot commit: try again: %w", err))
+			request.finish(log.Entry{}, false, fmt.Errorf("%w: %w", errMoved, err))
 		case results[i].refused != nil:
 			p.again(request, results[i].refused)
 		case results[i].duplicate:

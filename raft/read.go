@@ -103,12 +103,13 @@ func (n *Node) Processes(_ context.Context, after ao.ID, limit int) ([]log.Head,
 
 // Follow calls fn for every entry of the group; see log.Log.
 func (n *Node) Follow(ctx context.Context, group uint32, after log.Position, fn func(log.Position, log.Entry) error) error {
-	if group != groupID {
+	g := n.groups[group]
+	if g == nil {
 		return fmt.Errorf("this node has no group %d", group)
 	}
 	next := max(after.Index, 1)
 	for {
-		applied, err := n.progress.wait(ctx, next)
+		applied, err := g.progress.wait(ctx, next)
 		if err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (n *Node) Follow(ctx context.Context, group uint32, after log.Position, fn 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := n.followIndex(next, after, fn); err != nil {
+			if err := n.followIndex(group, next, after, fn); err != nil {
 				return err
 			}
 		}
@@ -125,8 +126,8 @@ func (n *Node) Follow(ctx context.Context, group uint32, after log.Position, fn 
 
 // followIndex calls fn for the entries of one Raft entry that lie after a
 // position and that the state machine took.
-func (n *Node) followIndex(index uint64, after log.Position, fn func(log.Position, log.Entry) error) error {
-	record, location, err := n.ledger.Record(groupID, index)
+func (n *Node) followIndex(group uint32, index uint64, after log.Position, fn func(log.Position, log.Entry) error) error {
+	record, location, err := n.ledger.Record(group, index)
 	if err != nil {
 		return fmt.Errorf("read Raft entry %d: %w", index, err)
 	}

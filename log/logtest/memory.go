@@ -190,7 +190,11 @@ func (m *Memory) Groups() []uint32 { return []uint32{0} }
 
 // Follow calls fn for every entry; see log.Log.
 func (m *Memory) Follow(ctx context.Context, _ uint32, after log.Position, fn func(log.Position, log.Entry) error) error {
-	stop := context.AfterFunc(ctx, m.mu.cond.Broadcast)
+	stop := context.AfterFunc(ctx, func() {
+		m.mu.Lock() // whoever looks at ctx waits before this can wake it
+		defer m.mu.Unlock()
+		m.mu.cond.Broadcast()
+	})
 	defer stop()
 	for next := int(after.Index); ; next++ {
 		m.mu.Lock()

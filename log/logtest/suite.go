@@ -334,6 +334,40 @@ func testProcesses(t *testing.T, l log.Log) {
 	}
 }
 
+// groupOf finds the group that orders a process: the one that shows it.
+func groupOf(t *testing.T, l log.Log, process ao.ID) uint32 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	groups := l.Groups()
+	found := make(chan uint32, len(groups))
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	for _, group := range groups {
+		wait.Go(func() {
+			_ = l.Follow(ctx, group, log.Position{}, func(_ log.Position, entry log.Entry) error {
+				if entry.Process == process {
+					found <- group
+					cancel()
+				}
+				return ctx.Err()
+			})
+		})
+	}
+	select {
+	case group := <-found:
+		return group
+	case <-ctx.Done():
+	}
+	select {
+	case group := <-found:
+		return group
+	default:
+		t.Fatalf("no group shows process %s", process)
+		return 0
+	}
+}
+
 func testFollow(t *testing.T, l log.Log) {
 	process := Spawn(t, l, "a")
 	items := Messages(t, Signer(t, 9), process, 50)
@@ -354,7 +388,7 @@ func testFollow(t *testing.T, l log.Log) {
 	next := uint64(0)
 	var last log.Position
 	done := errors.New("done")
-	err := l.Follow(ctx, l.Groups()[0], log.Position{}, func(at log.Position, entry log.Entry) error {
+	err := l.Follow(ctx, groupOf(t, l, process), log.Position{}, func(at log.Position, entry log.Entry) error {
 		if entry.Nonce != next || at.Index < last.Index || at.Index == last.Index && at.Offset <= last.Offset {
 			return fmt.Errorf("nonce %d at %v after nonce %d at %v", entry.Nonce, at, next, last)
 		}
@@ -382,8 +416,9 @@ func testFollowResumes(t *testing.T, l log.Log) {
 	wait.Wait()
 	var position log.Position
 	stop := errors.New("stop")
+	group := groupOf(t, l, process)
 	for want := uint64(0); want <= 30; want++ {
-		err := l.Follow(t.Context(), l.Groups()[0], position, func(at log.Position, entry log.Entry) error {
+		err := l.Follow(t.Context(), group, position, func(at log.Position, entry log.Entry) error {
 			if entry.Nonce != want {
 				return fmt.Errorf("nonce %d, want %d", entry.Nonce, want)
 			}

@@ -1,0 +1,306 @@
+package raft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	hraft "github.com/hashicorp/raft"
+
+	"github.com/wallaby-ao/wallaby/internal/fsx"
+	"github.com/wallaby-ao/wallaby/log"
+)
+
+// group is one Raft group of a node: the order of those processes that the
+// placement gives it. All groups of a node share its ledger and its index.
+type group struct {
+	id        uint32
+	node      *Node
+	voters    []string
+	stable    *stableStore
+	snapshots *snapshotStore
+	transport hraft.Transport
+	raft      *hraft.Raft
+	pipeline  *pipeline
+	progress  progress
+
+	notify chan bool // true when this node begins to lead, false when it ends
+	stop   chan struct{}
+	wait   sync.WaitGroup
+}
+
+// errMoved says that another node leads the group, or will.
+var errMoved = errors.New("this node does not lead the group")
+
+// openGroup opens a group's vote and snapshot and brings the index up to it.
+func (n *Node) openGroup(id uint32, voters []string, clean bool) (*group, error) {
+	g := &group{id: id, node: n, voters: voters, notify: make(chan bool, 64), stop: make(chan struct{})}
+	g.progress.cond = sync.NewCond(&g.progress.Mutex)
+	o := n.options
+	warn := func(text string) { o.Logger.Warn().Uint32("group", id).Msg(text) }
+	dir := groupDir(o.Dir, id)
+	if err := makeGroupDir(o.FS, o.Dir, dir); err != nil {
+		return g, fmt.Errorf("make the directory of group %d: %w", id, err)
+	}
+	_, last := n.ledger.Bounds(id)
+	var err error
+	if g.stable, err = openStableStore(o.FS, dir, last > 0, n.fail, warn); err != nil {
+		return g, err
+	}
+	if g.snapshots, err = openSnapshots(o.FS, dir, warn); err != nil {
+		return g, err
+	}
+	machine := &fsm{group: id, ledger: n.ledger, index: n.index, applied: g.progress.set, fatal: n.fail}
+	if err := machine.catchUp(g.snapshots.index(), clean); err != nil {
+		return g, err
+	}
+	applied, err := n.index.Applied(id)
+	if err != nil {
+		return g, err
+	}
+	g.progress.set(applied)
+	return g, g.start(machine)
+}
+
+// groupDir is where a group keeps its vote and its snapshot.
+func groupDir(dir string, id uint32) string {
+	return filepath.Join(dir, "groups", strconv.FormatUint(uint64(id), 10))
+}
+
+// makeGroupDir makes a directory whose name survives a power cut.
+func makeGroupDir(filesystem fsx.FS, root, dir string) error {
+	if err := filesystem.MkdirAll(dir); err != nil {
+		return err
+	}
+	if err := filesystem.SyncDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	return filesystem.SyncDir(root)
+}
+
+// start runs Raft. A group of one voter is waited for: nobody else can lead it.
+func (g *group) start(machine *fsm) error {
+	store := newLogStore(g.node.ledger, g.id)
+	config := g.config()
+	g.transport = g.node.transportOf(g)
+	exists, err := hraft.HasExistingState(store, g.stable, g.snapshots)
+	if err != nil {
+		return fmt.Errorf("look for an existing group %d: %w", g.id, err)
+	}
+	if !exists {
+		var configuration hraft.Configuration
+		for _, voter := range g.voters {
+			configuration.Servers = append(configuration.Servers, hraft.Server{ID: hraft.ServerID(voter), Address: hraft.ServerAddress(voter)})
+		}
+		if err := hraft.BootstrapCluster(config, store, g.stable, g.snapshots, g.transport, configuration); err != nil {
+			return fmt.Errorf("start a new group %d: %w", g.id, err)
+		}
+	}
+	g.pipeline = startPipeline(g)
+	if g.raft, err = hraft.NewRaft(config, machine, store, g.stable, g.snapshots, g.transport); err != nil {
+		return fmt.Errorf("start Raft of group %d: %w", g.id, err)
+	}
+	first := make(chan error, 1)
+	g.wait.Go(func() { g.watchLead(first) })
+	if len(g.voters) > 1 {
+		return nil
+	}
+	select {
+	case err := <-first:
+		return err
+	case <-time.After(leaderTimeout):
+		return fmt.Errorf("this node does not lead its own group after %s", leaderTimeout)
+	}
+}
+
+// leaderTimeout is generous because an election of one flushes twice on a disk
+// that may be busy.
+const leaderTimeout = 30 * time.Second
+
+func (g *group) config() *hraft.Config {
+	timeouts := g.node.options.Timeouts
+	if len(g.voters) == 1 {
+		// A single voter waits for nobody: it may call an election at once.
+		timeouts = Timeouts{Heartbeat: 20 * time.Millisecond, Election: 20 * time.Millisecond, Lease: 20 * time.Millisecond}
+	}
+	config := hraft.DefaultConfig()
+	config.LocalID = hraft.ServerID(g.node.options.Self)
+	config.Logger = newLogger(g.node.options.Logger)
+	config.HeartbeatTimeout = timeouts.Heartbeat
+	config.ElectionTimeout = timeouts.Election
+	config.LeaderLeaseTimeout = timeouts.Lease
+	// A follower learns of a commit with the next entry or after this long.
+	config.CommitTimeout = 20 * time.Millisecond
+	if len(g.voters) == 1 {
+		config.CommitTimeout = time.Second
+	}
+	config.MaxAppendEntries = 512
+	config.BatchApplyCh = true
+	// A snapshot is but a position: many of them make a start short.
+	config.SnapshotThreshold = 4096
+	config.SnapshotInterval = 5 * time.Second
+	// Nothing is ever compacted away: the Raft log is the message log.
+	config.TrailingLogs = 1 << 62
+	config.NotifyCh = g.notify
+	return config
+}
+
+// watchLead opens the pipeline when this node leads and everything committed by
+// leaders before it is applied, for only then does it know every head. first
+// is told how the first time went.
+func (g *group) watchLead(first chan<- error) {
+	for {
+		select {
+		case leads := <-g.notify:
+			if !leads {
+				g.pipeline.follow()
+				g.node.leadChanged()
+				continue
+			}
+			err := g.raft.Barrier(0).Error()
+			if err == nil {
+				g.pipeline.lead()
+				g.node.leadChanged()
+			} else {
+				err = fmt.Errorf("apply the log of group %d: %w", g.id, err)
+			}
+			select {
+			case first <- err:
+			default:
+			}
+		case <-g.stop:
+			return
+		}
+	}
+}
+
+// leader names the node that leads, "" when nobody is known to.
+func (g *group) leader() string {
+	_, id := g.raft.LeaderWithID()
+	return string(id)
+}
+
+// close finishes the appends in hand and stops Raft.
+func (g *group) close() error {
+	var closeErr error
+	if g.pipeline != nil {
+		g.pipeline.close()
+	}
+	g.progress.close()
+	if g.raft != nil {
+		if g.node.failed() == nil {
+			// Nothing to take a snapshot of is no fault.
+			if err := g.raft.Snapshot().Error(); err != nil && !errors.Is(err, hraft.ErrNothingNewToSnapshot) {
+				closeErr = fmt.Errorf("snapshot the log: %w", err)
+			}
+		}
+		closeErr = errors.Join(closeErr, g.raft.Shutdown().Error())
+	}
+	if closer, ok := g.transport.(hraft.WithClose); ok {
+		closeErr = errors.Join(closeErr, closer.Close())
+	}
+	close(g.stop)
+	g.wait.Wait()
+	return closeErr
+}
+
+// closeStores closes the files once Raft is stopped.
+func (g *group) closeStores() error {
+	var errs []error
+	if g.snapshots != nil {
+		errs = append(errs, g.snapshots.close())
+	}
+	if g.stable != nil {
+		errs = append(errs, g.stable.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// GroupStatus is one group as this node sees it.
+type GroupStatus struct {
+	Group  uint32   `json:"group"`
+	Role   string   `json:"role"` // leader, follower, candidate or shutdown
+	Leader string   `json:"leader"`
+	Term   uint64   `json:"term"`
+	Last   uint64   `json:"last"`
+	Commit uint64   `json:"commit"`
+	Lag    uint64   `json:"lag"` // entries committed and not applied yet
+	Voters []string `json:"voters"`
+}
+
+func (g *group) status() GroupStatus {
+	s := GroupStatus{
+		Group: g.id, Leader: g.leader(), Term: g.raft.CurrentTerm(), Last: g.raft.LastIndex(), Commit: g.raft.CommitIndex(),
+		Voters: g.voters,
+	}
+	switch g.raft.State() {
+	case hraft.Leader:
+		s.Role = "leader"
+	case hraft.Candidate:
+		s.Role = "candidate"
+	case hraft.Follower:
+		s.Role = "follower"
+	default:
+		s.Role = "shutdown"
+	}
+	if applied := g.raft.AppliedIndex(); applied < s.Commit {
+		s.Lag = s.Commit - applied
+	}
+	return s
+}
+
+// progress is the newest entry of the group that holds messages and is applied,
+// for those who follow it. It is the same on every node that has applied as
+// much: what Raft writes for itself does not count.
+type progress struct {
+	sync.Mutex
+	cond   *sync.Cond
+	index  uint64
+	closed bool
+}
+
+func (p *progress) set(index uint64) {
+	p.Lock()
+	p.index = max(p.index, index)
+	p.Unlock()
+	p.cond.Broadcast()
+}
+
+func (p *progress) close() {
+	p.Lock()
+	p.closed = true
+	p.Unlock()
+	p.cond.Broadcast()
+}
+
+func (p *progress) reached() uint64 {
+	p.Lock()
+	defer p.Unlock()
+	return p.index
+}
+
+// wait returns the applied index once it is at least index.
+func (p *progress) wait(ctx context.Context, index uint64) (uint64, error) {
+	stop := context.AfterFunc(ctx, func() {
+		p.Lock() // whoever looks at ctx waits before this can wake it
+		defer p.Unlock()
+		p.cond.Broadcast()
+	})
+	defer stop()
+	p.Lock()
+	defer p.Unlock()
+	for p.index < index && !p.closed && ctx.Err() == nil {
+		p.cond.Wait()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case p.index < index:
+		return 0, log.ErrClosed
+	}
+	return p.index, nil
+}

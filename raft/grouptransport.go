@@ -1,0 +1,376 @@
+package raft
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	hraft "github.com/hashicorp/raft"
+)
+
+// groupTransport is hashicorp/raft's view of the Transport for one group.
+// Servers' addresses are their ids.
+type groupTransport struct {
+	transport *Transport
+	id        uint32
+	consumer  chan hraft.RPC
+	appends   chan received // entries, in the order in which they came
+	stop      chan struct{}
+	once      sync.Once
+	wait      sync.WaitGroup
+
+	mu        sync.Mutex
+	heartbeat func(hraft.RPC)
+}
+
+var (
+	_ hraft.Transport   = (*groupTransport)(nil)
+	_ hraft.WithPreVote = (*groupTransport)(nil)
+	_ hraft.WithClose   = (*groupTransport)(nil)
+)
+
+// received is a frame with the wire to answer on.
+type received struct {
+	wire  *wire
+	frame frame
+}
+
+const (
+	// appendsMax is how many requests with entries may wait for the disk; more
+	// than a leader has on their way.
+	appendsMax = 64
+	// flightsToFollowerMax is how many requests with entries a leader has on
+	// their way to one follower.
+	flightsToFollowerMax = 4
+	// appendBytesMax bounds the entries of one request, unless one entry alone
+	// is larger.
+	appendBytesMax = 8 << 20
+	// answerTimeout is for how long a node waits for another's answer.
+	answerTimeout = 5 * time.Second
+)
+
+// group makes the view of one group.
+func (t *Transport) group(id uint32) *groupTransport {
+	g := &groupTransport{
+		transport: t, id: id, consumer: make(chan hraft.RPC), appends: make(chan received, appendsMax), stop: make(chan struct{}),
+	}
+	t.mu.Lock()
+	t.mu.groups[id] = g
+	t.mu.Unlock()
+	g.wait.Go(g.takeAppends)
+	return g
+}
+
+// receive hands a frame of Raft's to its group.
+func (t *Transport) receive(w *wire, f frame) {
+	t.mu.RLock()
+	g := t.mu.groups[f.group]
+	t.mu.RUnlock()
+	if g == nil {
+		w.respond(f, nil, fmt.Errorf("%w: group %d is not open here", errMoved, f.group))
+		return
+	}
+	if f.kind == kindAppendEntries {
+		select {
+		case g.appends <- received{w, f}:
+		default:
+			w.respond(f, nil, errors.New("too many entries wait for the disk"))
+		}
+		return
+	}
+	w.wait.Go(func() {
+		body, err := g.answer(f)
+		w.respond(f, body, err)
+	})
+}
+
+// takeAppends gives Raft one request with entries after the other: their order
+// is that of the log.
+func (g *groupTransport) takeAppends() {
+	for {
+		select {
+		case r := <-g.appends:
+			body, err := g.answer(r.frame)
+			r.wire.respond(r.frame, body, err)
+		case <-g.stop:
+			return
+		}
+	}
+}
+
+// answer has Raft answer a frame.
+func (g *groupTransport) answer(f frame) ([]byte, error) {
+	var command any
+	switch f.kind {
+	case kindAppendEntries, kindHeartbeat:
+		request, err := decodeAppendEntries(f.body)
+		if err != nil {
+			return nil, err
+		}
+		command = request
+	case kindRequestVote:
+		command = new(hraft.RequestVoteRequest)
+	case kindRequestPreVote:
+		command = new(hraft.RequestPreVoteRequest)
+	case kindTimeoutNow:
+		command = new(hraft.TimeoutNowRequest)
+	default:
+		return nil, fmt.Errorf("frames of kind %d are not known here", f.kind)
+	}
+	if f.kind != kindAppendEntries && f.kind != kindHeartbeat {
+		if err := json.Unmarshal(f.body, command); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := g.ask(f.kind, command)
+	if err != nil {
+		return nil, err
+	}
+	if r, ok := answer.(*hraft.AppendEntriesResponse); ok {
+		return encodeAppendAnswer(r), nil
+	}
+	return json.Marshal(answer)
+}
+
+// ask gives Raft a command. Heartbeats take their own way, so that they do not
+// wait behind a slow disk.
+func (g *groupTransport) ask(kind Kind, command any) (any, error) {
+	answer := make(chan hraft.RPCResponse, 1)
+	rpc := hraft.RPC{Command: command, RespChan: answer}
+	g.mu.Lock()
+	heartbeat := g.heartbeat
+	g.mu.Unlock()
+	if kind == kindHeartbeat && heartbeat != nil {
+		heartbeat(rpc)
+	} else {
+		select {
+		case g.consumer <- rpc:
+		case <-g.stop:
+			return nil, hraft.ErrTransportShutdown
+		}
+	}
+	select {
+	case r := <-answer:
+		return r.Response, r.Error
+	case <-g.stop:
+		return nil, hraft.ErrTransportShutdown
+	}
+}
+
+// Consumer is where Raft takes requests.
+func (g *groupTransport) Consumer() <-chan hraft.RPC { return g.consumer }
+
+// LocalAddr is this node's id.
+func (g *groupTransport) LocalAddr() hraft.ServerAddress {
+	return hraft.ServerAddress(g.transport.options.Self)
+}
+
+// EncodePeer gives a node's id as bytes.
+func (g *groupTransport) EncodePeer(_ hraft.ServerID, address hraft.ServerAddress) []byte {
+	return []byte(address)
+}
+
+// DecodePeer reads a node's id.
+func (g *groupTransport) DecodePeer(b []byte) hraft.ServerAddress { return hraft.ServerAddress(b) }
+
+// SetHeartbeatHandler remembers the way for heartbeats.
+func (g *groupTransport) SetHeartbeatHandler(handler func(hraft.RPC)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.heartbeat = handler
+}
+
+// isHeartbeat tells the library's heartbeats from requests with entries and
+// from those that only say what is committed.
+func isHeartbeat(r *hraft.AppendEntriesRequest) bool {
+	return r.PrevLogEntry == 0 && r.PrevLogTerm == 0 && len(r.Entries) == 0 && r.LeaderCommitIndex == 0
+}
+
+// limited leaves out entries beyond appendBytesMax. The library goes on after
+// the last entry it finds in its own request.
+func limited(r *hraft.AppendEntriesRequest) *hraft.AppendEntriesRequest {
+	size := 0
+	for i, entry := range r.Entries {
+		if size += len(entry.Data); size > appendBytesMax && i > 0 {
+			r.Entries = r.Entries[:i]
+			break
+		}
+	}
+	return r
+}
+
+func (g *groupTransport) call(to hraft.ServerAddress, kind Kind, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(g.transport.ctx, answerTimeout)
+	defer cancel()
+	return g.transport.call(ctx, string(to), frame{kind: kind, group: g.id, body: body})
+}
+
+// AppendEntries sends entries, or a heartbeat, and waits for the answer.
+func (g *groupTransport) AppendEntries(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.AppendEntriesRequest, response *hraft.AppendEntriesResponse) error {
+	kind := kindAppendEntries
+	if isHeartbeat(request) {
+		kind = kindHeartbeat
+	}
+	body, err := g.call(to, kind, encodeAppendEntries(limited(request)))
+	if err != nil {
+		return err
+	}
+	return decodeAppendAnswer(body, response)
+}
+
+func (g *groupTransport) callJSON(to hraft.ServerAddress, kind Kind, request, response any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	if body, err = g.call(to, kind, body); err != nil {
+		return err
+	}
+	return json.Unmarshal(body, response)
+}
+
+// RequestVote asks for a vote.
+func (g *groupTransport) RequestVote(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.RequestVoteRequest, response *hraft.RequestVoteResponse) error {
+	return g.callJSON(to, kindRequestVote, request, response)
+}
+
+// RequestPreVote asks whether a vote would be given.
+func (g *groupTransport) RequestPreVote(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.RequestPreVoteRequest, response *hraft.RequestPreVoteResponse) error {
+	return g.callJSON(to, kindRequestPreVote, request, response)
+}
+
+// TimeoutNow has a follower call an election, to hand the lead over.
+func (g *groupTransport) TimeoutNow(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.TimeoutNowRequest, response *hraft.TimeoutNowResponse) error {
+	return g.callJSON(to, kindTimeoutNow, request, response)
+}
+
+// InstallSnapshot is never needed: every node keeps the whole log, so a follower
+// that is behind is sent entries.
+func (g *groupTransport) InstallSnapshot(hraft.ServerID, hraft.ServerAddress, *hraft.InstallSnapshotRequest, *hraft.InstallSnapshotResponse, io.Reader) error {
+	return errors.New("a snapshot was to be sent although the log is whole")
+}
+
+// Close ends the view; Raft has stopped.
+func (g *groupTransport) Close() error {
+	g.once.Do(func() {
+		g.transport.mu.Lock()
+		delete(g.transport.mu.groups, g.id)
+		g.transport.mu.Unlock()
+		close(g.stop)
+	})
+	g.wait.Wait()
+	return nil
+}
+
+// AppendEntriesPipeline sends requests without waiting for the answers before.
+func (g *groupTransport) AppendEntriesPipeline(_ hraft.ServerID, to hraft.ServerAddress) (hraft.AppendPipeline, error) {
+	l := g.transport.links[string(to)]
+	if l == nil || l.wire() == nil {
+		return nil, fmt.Errorf("%w: node %s is not connected", errMoved, to)
+	}
+	p := &followerPipeline{
+		group: g, wire: l.wire(),
+		flying: make(chan *appendFuture, flightsToFollowerMax), done: make(chan hraft.AppendFuture, flightsToFollowerMax),
+		stop: make(chan struct{}),
+	}
+	p.wait.Go(p.land)
+	return p, nil
+}
+
+// followerPipeline is the requests on their way to one follower, whose answers
+// are given on in order.
+type followerPipeline struct {
+	group  *groupTransport
+	wire   *wire
+	flying chan *appendFuture
+	done   chan hraft.AppendFuture
+	stop   chan struct{}
+	once   sync.Once
+	wait   sync.WaitGroup
+}
+
+type appendFuture struct {
+	started  time.Time
+	request  *hraft.AppendEntriesRequest
+	response *hraft.AppendEntriesResponse
+	answer   <-chan frame
+	call     uint64
+	finished chan struct{}
+	err      error
+}
+
+func (f *appendFuture) Error() error {
+	<-f.finished
+	return f.err
+}
+func (f *appendFuture) Start() time.Time                       { return f.started }
+func (f *appendFuture) Request() *hraft.AppendEntriesRequest   { return f.request }
+func (f *appendFuture) Response() *hraft.AppendEntriesResponse { return f.response }
+
+// AppendEntries sends a request; it waits while too many are on their way.
+func (p *followerPipeline) AppendEntries(request *hraft.AppendEntriesRequest, response *hraft.AppendEntriesResponse) (hraft.AppendFuture, error) {
+	f := &appendFuture{started: time.Now(), request: limited(request), response: response, finished: make(chan struct{})}
+	var err error
+	f.answer, f.call, err = p.wire.begin(frame{kind: kindAppendEntries, group: p.group.id, body: encodeAppendEntries(request)})
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case p.flying <- f:
+		return f, nil
+	case <-p.stop:
+		p.wire.forget(f.call)
+		return nil, hraft.ErrPipelineShutdown
+	}
+}
+
+// land gives answers on in the order of the requests.
+func (p *followerPipeline) land() {
+	for {
+		select {
+		case f := <-p.flying:
+			p.finish(f)
+			select {
+			case p.done <- f:
+			case <-p.stop:
+				return
+			}
+		case <-p.stop:
+			return
+		}
+	}
+}
+
+func (p *followerPipeline) finish(f *appendFuture) {
+	defer close(f.finished)
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
+	select {
+	case answer, ok := <-f.answer:
+		body, err := p.wire.result(answer, ok)
+		if err == nil {
+			err = decodeAppendAnswer(body, f.response)
+		}
+		f.err = err
+	case <-timer.C:
+		p.wire.forget(f.call)
+		f.err = errTimeout
+	case <-p.stop:
+		p.wire.forget(f.call)
+		f.err = hraft.ErrPipelineShutdown
+	}
+}
+
+// Consumer is where the library takes answers.
+func (p *followerPipeline) Consumer() <-chan hraft.AppendFuture { return p.done }
+
+// Close gives up what is on its way.
+func (p *followerPipeline) Close() error {
+	p.once.Do(func() { close(p.stop) })
+	p.wait.Wait()
+	return nil
+}

@@ -1,0 +1,318 @@
+package raft
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// TransportOptions say who a node is and how it reaches the others.
+type TransportOptions struct {
+	Self  string
+	Peers []string // ids of the other nodes
+	// Listener takes connections of nodes whose id is smaller than Self.
+	Listener net.Listener
+	// Dial connects to a node; what it gives is authenticated.
+	Dial func(ctx context.Context, node string) (net.Conn, error)
+	// Identify names the node at the other end of a connection by its
+	// certificate; nil believes what it says, for tests.
+	Identify func(ctx context.Context, conn net.Conn) (node string, err error)
+	Logger   zerolog.Logger
+}
+
+// Transport carries what nodes say to each other: one connection for each pair
+// of nodes, shared by all groups. The node with the smaller id dials.
+type Transport struct {
+	options TransportOptions
+	links   map[string]*link
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wait    sync.WaitGroup
+
+	mu struct {
+		sync.RWMutex
+		groups   map[uint32]*groupTransport
+		handlers map[Kind]Handler
+	}
+}
+
+// Handler answers a call of another node. Its error reaches the caller as an
+// *ao.Error with the same code.
+type Handler func(ctx context.Context, from string, body []byte) ([]byte, error)
+
+// The times of a connection. A peer that says nothing for silenceMax is gone,
+// even if its socket is still open.
+const (
+	dialTimeout  = 2 * time.Second
+	redialMin    = 20 * time.Millisecond
+	redialMax    = time.Second
+	pingInterval = time.Second
+	silenceMax   = 5 * time.Second
+)
+
+// OpenTransport starts to listen and to dial.
+func OpenTransport(options TransportOptions) *Transport {
+	t := &Transport{options: options, links: map[string]*link{}}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.mu.groups = map[uint32]*groupTransport{}
+	t.mu.handlers = map[Kind]Handler{}
+	for _, peer := range options.Peers {
+		if peer == options.Self {
+			continue
+		}
+		l := &link{node: peer}
+		t.links[peer] = l
+		if options.Self < peer {
+			t.wait.Go(func() { t.dialForever(l) })
+		}
+	}
+	t.wait.Go(t.accept)
+	return t
+}
+
+// Handle has a kind of call answered by a handler.
+func (t *Transport) Handle(kind Kind, handler Handler) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.handlers[kind] = handler
+}
+
+// Call asks another node. An error of the other side is an *ao.Error; one that
+// wraps errMoved says that the node is not there, or is not whom to ask.
+func (t *Transport) Call(ctx context.Context, node string, kind Kind, body []byte) ([]byte, error) {
+	return t.call(ctx, node, frame{kind: kind, body: body})
+}
+
+func (t *Transport) call(ctx context.Context, node string, f frame) ([]byte, error) {
+	l := t.links[node]
+	if l == nil {
+		return nil, fmt.Errorf("node %s is no member", node)
+	}
+	w := l.wire()
+	if w == nil {
+		return nil, fmt.Errorf("%w: node %s is not connected", errMoved, node)
+	}
+	return w.call(ctx, f)
+}
+
+// Connected reports whether a node can be called.
+func (t *Transport) Connected(node string) bool {
+	l := t.links[node]
+	return l != nil && l.wire() != nil
+}
+
+// Close ends all connections and waits for what runs on them.
+func (t *Transport) Close() error {
+	t.cancel()
+	err := t.options.Listener.Close()
+	for _, l := range t.links {
+		l.replace(nil)
+	}
+	t.wait.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// dialForever keeps a link connected.
+func (t *Transport) dialForever(l *link) {
+	wait := redialMin
+	for t.ctx.Err() == nil {
+		started := time.Now()
+		err := t.dial(l)
+		if t.ctx.Err() != nil {
+			return
+		}
+		if time.Since(started) > redialMax {
+			wait = redialMin
+		}
+		t.options.Logger.Debug().Err(err).Str("node", l.node).Msg("not connected")
+		select {
+		case <-time.After(wait):
+		case <-t.ctx.Done():
+		}
+		wait = min(2*wait, redialMax)
+	}
+}
+
+func (t *Transport) dial(l *link) error {
+	ctx, cancel := context.WithTimeout(t.ctx, dialTimeout)
+	defer cancel()
+	conn, err := t.options.Dial(ctx, l.node)
+	if err != nil {
+		return err
+	}
+	w, err := t.greet(ctx, conn)
+	if err != nil {
+		conn.Close()
+		t.options.Logger.Warn().Err(err).Str("node", l.node).Msg("connection refused")
+		return err
+	}
+	if w.node != l.node {
+		conn.Close()
+		return fmt.Errorf("node %s answered in place of %s", w.node, l.node)
+	}
+	return t.run(l, w)
+}
+
+// acceptMax bounds connections that have not said yet who they are.
+const acceptMax = 64
+
+func (t *Transport) accept() {
+	slots := make(chan struct{}, acceptMax)
+	for {
+		conn, err := t.options.Listener.Accept()
+		if err != nil {
+			if t.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			t.options.Logger.Warn().Err(err).Msg("accept a node's connection")
+			select {
+			case <-time.After(redialMin):
+				continue
+			case <-t.ctx.Done():
+				return
+			}
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			conn.Close()
+			continue
+		}
+		t.wait.Go(func() {
+			ctx, cancel := context.WithTimeout(t.ctx, dialTimeout)
+			w, err := t.greet(ctx, conn)
+			cancel()
+			<-slots
+			if err == nil && w.node >= t.options.Self {
+				err = fmt.Errorf("node %s dialled, although it must be dialled", w.node)
+			}
+			if err != nil {
+				conn.Close()
+				t.options.Logger.Warn().Err(err).Stringer("from", conn.RemoteAddr()).Msg("connection refused")
+				return
+			}
+			_ = t.run(t.links[w.node], w)
+		})
+	}
+}
+
+// greet tells the other end who this is, and learns who that is. Its name must
+// be a member's, and the one in its certificate.
+func (t *Transport) greet(ctx context.Context, conn net.Conn) (*wire, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	certified := ""
+	if t.options.Identify != nil {
+		var err error
+		if certified, err = t.options.Identify(ctx, conn); err != nil {
+			return nil, err
+		}
+	}
+	w := newWire(t, conn)
+	said := make(chan error, 1)
+	t.wait.Go(func() {
+		_, err := conn.Write(appendFrame(nil, frame{kind: kindHello, body: []byte(t.options.Self)}))
+		said <- err
+	})
+	hello, err := readFrame(w.in)
+	if sayErr := <-said; err == nil {
+		err = sayErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("greet: %w", err)
+	}
+	w.node = string(hello.body)
+	if hello.kind != kindHello || !slices.Contains(t.options.Peers, w.node) || w.node == t.options.Self {
+		return nil, fmt.Errorf("%.40q is no other member of this cluster", w.node)
+	}
+	if t.options.Identify != nil && subtle.ConstantTimeCompare([]byte(certified), []byte(w.node)) != 1 {
+		return nil, fmt.Errorf("a node with the certificate of %q says that it is %q", certified, w.node)
+	}
+	return w, nil
+}
+
+// run serves a connection until it breaks.
+func (t *Transport) run(l *link, w *wire) error {
+	l.replace(w)
+	if t.ctx.Err() != nil {
+		w.fail(t.ctx.Err())
+	}
+	t.options.Logger.Info().Str("node", l.node).Msg("connected")
+	err := w.serve()
+	l.drop(w)
+	return err
+}
+
+// link is the way to one node; it has a wire while there is a connection.
+type link struct {
+	node string
+
+	mu      sync.Mutex
+	current *wire
+}
+
+func (l *link) wire() *wire {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
+
+// replace uses a new connection and ends the one before.
+func (l *link) replace(w *wire) {
+	l.mu.Lock()
+	old := l.current
+	l.current = w
+	l.mu.Unlock()
+	if old != nil {
+		old.fail(errors.New("the connection was replaced"))
+	}
+}
+
+func (l *link) drop(w *wire) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == w {
+		l.current = nil
+	}
+}
+
+// answer runs a handler for a frame.
+func (t *Transport) answer(ctx context.Context, from string, f frame) ([]byte, error) {
+	t.mu.RLock()
+	handler := t.mu.handlers[f.kind]
+	t.mu.RUnlock()
+	if handler == nil {
+		return nil, fmt.Errorf("%w: calls of kind %d are not answered here", errMoved, f.kind)
+	}
+	return handler(ctx, from, f.body)
+}
+
+// errorBody is an error on its way to another node.
+type errorBody struct {
+	Code    ao.Code `json:"code"`
+	Message string  `json:"message"`
+	Moved   bool    `json:"moved,omitempty"`
+}
+
+func bodyOf(err error) errorBody {
+	return errorBody{ao.CodeOf(err), err.Error(), errors.Is(err, errMoved)}
+}
+
+func (b errorBody) err() error {
+	if b.Moved {
+		return fmt.Errorf("%w: %s", errMoved, b.Message)
+	}
+	return ao.Errorf(b.Code, "%s", b.Message)
+}
