@@ -21,7 +21,8 @@ import (
 //	E process nonce  → place of the entry, timestamp
 //	H process        → head
 //	I process id     → nonce; id is a dedupe key or an assignment id
-//	L id             → process, nonce of the first entry with that id
+//	L id             → process, nonce of the entry that holds the item with that id
+//	B id             → process, nonce of the first bare assignment of that id
 //	A group          → Raft index applied last
 type Index struct {
 	db *kv.DB
@@ -71,11 +72,15 @@ func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
 			}
 		}
 		for _, id := range []ao.ID{e.Entry.ID, messageOrProcess(e.Entry)} {
-			// A bare assignment must not hide where the message itself is.
-			if e.Entry.IsBare() && id == e.Entry.Message && x.has(key('L', id[:])) {
-				continue
+			// A bare assignment must not hide where the message itself is,
+			// which may be in another group and be indexed later.
+			kind := byte('L')
+			if e.Entry.IsBare() && id == e.Entry.Message {
+				if kind = 'B'; x.has(key(kind, id[:])) {
+					continue
+				}
 			}
-			if err := set(key('L', id[:]), place); err != nil {
+			if err := set(key(kind, id[:]), place); err != nil {
 				return fmt.Errorf("index entry: %w", err)
 			}
 		}
@@ -181,9 +186,13 @@ func (x *Index) Find(process, id ao.ID) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
-// Locate gives the process and nonce of an id.
+// Locate gives the process and nonce of an id: of the item itself if it is
+// here, else of its first bare assignment.
 func (x *Index) Locate(id ao.ID) (process ao.ID, nonce uint64, err error) {
 	b, err := x.get(key('L', id[:]))
+	if errors.Is(err, ErrEntryUnknown) {
+		b, err = x.get(key('B', id[:]))
+	}
 	if err != nil {
 		return process, 0, err
 	}

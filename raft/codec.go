@@ -116,8 +116,6 @@ func decodeAppendEntries(b []byte) (*hraft.AppendEntriesRequest, error) {
 			Index: d.number(), Term: d.number(), Type: hraft.LogType(d.number()), Extensions: d.bytes(), Data: d.bytes(),
 		}
 	}
-	// Older code of the library reads the leader from here.
-	r.Leader = r.Addr
 	return r, d.err
 }
 

@@ -64,10 +64,17 @@ func (l linearizable) Find(ctx context.Context, process, id ao.ID) (uint64, erro
 	return l.Node.Find(ctx, process, id)
 }
 
-// Locate gives the process and nonce of an id; see log.Log.
+// Locate gives the process and nonce of an id; see log.Log. The item itself is
+// what is sought: a bare assignment of it may have come here first.
 func (l linearizable) Locate(ctx context.Context, id ao.ID) (ao.ID, uint64, error) {
 	process, nonce, err := l.Node.Locate(ctx, id)
-	if !isUnknown(err) {
+	if err == nil {
+		var entry log.Entry
+		if entry, err = l.Node.Read(ctx, process, nonce); err == nil && (entry.ID == id || !entry.IsBare()) {
+			return process, nonce, nil
+		}
+	}
+	if err != nil && !isUnknown(err) {
 		return process, nonce, err
 	}
 	if err := l.syncAll(ctx); err != nil {
