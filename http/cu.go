@@ -77,6 +77,11 @@ func (c *cu) result(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
 	defer cancel()
+	// The message may have been acknowledged by another node a moment ago.
+	if _, err := c.Log.Find(ctx, process, id); err != nil {
+		writeError(w, r, notFound(err, "message %s is not in the log of process %s", id, process))
+		return
+	}
 	evaluation, err := c.Evaluator.Result(ctx, process, id)
 	if err != nil {
 		writeError(w, r, err)

@@ -24,7 +24,11 @@ type Weave interface {
 // SUOptions say what a scheduler unit serves.
 type SUOptions struct {
 	Base
-	Log     aolog.Log
+	// Log answers reads with all that was acknowledged before, by whichever node.
+	Log aolog.Log
+	// Stale answers reads that ask for ?stale with what this node has; nil: Log
+	// does.
+	Stale   aolog.Log
 	Weave   Weave
 	Address string // of the scheduler, in the form gateways index
 	NowMS   func() int64
@@ -32,9 +36,27 @@ type SUOptions struct {
 
 type su struct{ SUOptions }
 
+// headerConsistency says which reads a scheduler's answer comes from.
+const headerConsistency = "Wallaby-Consistency"
+
 // NewSU serves the scheduler unit's routes (the reference's servers/su).
 func NewSU(o SUOptions) http.Handler {
-	s := &su{o}
+	fresh, stale := (&su{o}).routes(), http.Handler(nil)
+	if o.Stale != nil {
+		o.Log = o.Stale
+		stale = (&su{o}).routes()
+	}
+	return o.wrap("su", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler, consistency := fresh, "linearizable"
+		if r.Method == http.MethodGet && stale != nil && r.URL.Query().Has("stale") {
+			handler, consistency = stale, "stale"
+		}
+		w.Header().Set(headerConsistency, consistency)
+		handler.ServeHTTP(w, r)
+	}))
+}
+
+func (s *su) routes() http.Handler {
 	router := newRouter()
 	router.HandleFunc("/", s.post).Methods(http.MethodPost)
 	router.HandleFunc("/", s.info).Methods(http.MethodGet, http.MethodHead)
@@ -43,7 +65,7 @@ func NewSU(o SUOptions) http.Handler {
 	router.HandleFunc("/processes/{process}", s.process).Methods(http.MethodGet)
 	router.HandleFunc("/{process}/latest", s.latest).Methods(http.MethodGet)
 	router.HandleFunc("/{id}", s.get).Methods(http.MethodGet)
-	return o.wrap("su", router)
+	return router
 }
 
 func (s *su) info(w http.ResponseWriter, _ *http.Request) {

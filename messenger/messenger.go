@@ -35,8 +35,11 @@ type Directory interface {
 
 // Options says what a messenger works on.
 type Options struct {
-	Outbox    Outbox
-	Log       aolog.Log
+	Outbox Outbox
+	Log    aolog.Log
+	// Owns reports whether this messenger delivers what a process sends; nil: it
+	// does for all. What it does not own stays in the outbox.
+	Owns      func(process ao.ID) bool
 	Signer    dataitem.Signer // the authority that processes trust
 	Uploader  Uploader
 	Directory Directory
@@ -63,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
+	}
+	if o.Owns == nil {
+		o.Owns = func(ao.ID) bool { return true }
 	}
 	for value, standard := range map[*int]int{&o.Workers: 32, &o.LoadedMax: 4096, &o.AttemptsMax: 12, &o.TraceMax: 10_000} {
 		if *value == 0 {
@@ -152,7 +158,7 @@ func (m *Messenger) scan(ctx context.Context) error {
 			return err
 		}
 		for _, effect := range page {
-			if !m.take(ctx, effect) {
+			if m.options.Owns(effect.Process) && !m.take(ctx, effect) {
 				return nil
 			}
 			after = effect.Key()
@@ -203,7 +209,15 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		m.mu.Lock()
 		effect := m.mu.lanes[id][0]
 		m.mu.Unlock()
-		if !m.settle(ctx, effect) {
+		if !m.options.Owns(effect.Process) {
+			m.abandon(id)
+			return
+		}
+		switch m.settle(ctx, effect) {
+		case closing:
+			return
+		case disowned:
+			m.abandon(id)
 			return
 		}
 		m.mu.Lock()
@@ -224,32 +238,62 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 	}
 }
 
-// settle tries an effect until it is delivered or given up; false when the
-// messenger is closing.
-func (m *Messenger) settle(ctx context.Context, effect engine.Effect) bool {
+// abandon empties a lane whose effects another messenger delivers now. They
+// stay in the outbox, to be taken up again if that changes.
+func (m *Messenger) abandon(id lane) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, effect := range m.mu.lanes[id] {
+		delete(m.mu.loaded, effect.Key())
+	}
+	delete(m.mu.lanes, id)
+}
+
+// Wake has the messenger look for effects that it owns now.
+func (m *Messenger) Wake() {
+	select {
+	case m.mu.freed <- struct{}{}:
+	default:
+	}
+}
+
+// fate is what became of trying to deliver an effect.
+type fate int
+
+const (
+	settled  fate = iota // delivered, or given up
+	disowned             // another messenger delivers it
+	closing
+)
+
+// settle tries an effect until it is delivered or given up.
+func (m *Messenger) settle(ctx context.Context, effect engine.Effect) fate {
 	for {
 		if !m.sleepUntil(ctx, effect.NextMS) {
-			return false
+			return closing
+		}
+		if !m.options.Owns(effect.Process) {
+			return disowned
 		}
 		select {
 		case m.slots <- struct{}{}:
 		case <-ctx.Done():
-			return false
+			return closing
 		}
 		delivered, err := m.deliver(ctx, effect)
 		<-m.slots
 		if ctx.Err() != nil {
-			return false
+			return closing
 		}
 		effect.Delivered = delivered
 		m.trace.add(m.options.Now(), effect, err)
 		done, err := m.note(&effect, err)
 		if err != nil {
 			m.options.Fatal(err)
-			return false
+			return closing
 		}
 		if done {
-			return true
+			return settled
 		}
 	}
 }

@@ -16,6 +16,8 @@ type Info struct {
 	Authority string       `json:"authority"`
 	Modules   []Module     `json:"modules"`
 	Engine    EngineStatus `json:"engine"`
+	// Node is this node's id in its cluster; "" when it is alone.
+	Node string `json:"node,omitempty"`
 }
 
 // URLs are where the units answer.
@@ -44,6 +46,9 @@ func (n *Node) Info() Info {
 			SU:      "http://" + n.listeners.su.Addr().String(),
 			CU:      "http://" + n.listeners.cu.Addr().String(),
 		},
+	}
+	if n.options.Cluster != nil {
+		info.Node = n.options.Cluster.Self
 	}
 	if n.engine != nil {
 		status := n.engine.Status()

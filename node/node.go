@@ -26,6 +26,7 @@ type Node struct {
 	scheduler dataitem.Signer
 	authority dataitem.Signer
 
+	transport *raft.Transport // nil when the node is alone
 	gateway   *gateway.Gateway
 	fallback  *fallback
 	log       *raft.Node
@@ -73,10 +74,12 @@ func (n *Node) open(ctx context.Context) error {
 		n.openDirectory,
 		n.openWallets,
 		n.openGateway,
+		n.openTransport,
 		n.openLog,
 		n.openState,
 		n.openEngine,
 		n.openMessenger,
+		n.openCluster,
 		n.openSettlement,
 		n.publishModules,
 		n.publishSchedulerLocation,
@@ -152,12 +155,25 @@ func (n *Node) openDirectory(context.Context) error {
 }
 
 func (n *Node) openWallets(context.Context) (err error) {
-	if n.scheduler, err = OpenWallet(filepath.Join(n.dir, "wallets", "scheduler.json"), dataitem.Ethereum); err != nil {
+	dir, open := filepath.Join(n.dir, walletsDir), OpenWallet
+	if n.options.Cluster != nil {
+		// The nodes of a cluster sign as one: none may make keys of its own.
+		dir = n.options.Cluster.WalletDir
+		open = func(path string, _ dataitem.SignatureType) (dataitem.Signer, error) { return LoadWallet(path) }
+	}
+	if n.scheduler, err = open(filepath.Join(dir, schedulerWallet), dataitem.Ethereum); err != nil {
 		return err
 	}
-	n.authority, err = OpenWallet(filepath.Join(n.dir, "wallets", "authority.json"), dataitem.Ethereum)
+	n.authority, err = open(filepath.Join(dir, authorityWallet), dataitem.Ethereum)
 	return err
 }
+
+// The keys of a node, or of a cluster.
+const (
+	walletsDir      = "wallets"
+	schedulerWallet = "scheduler.json"
+	authorityWallet = "authority.json"
+)
 
 func (n *Node) openState(context.Context) error {
 	state, err := openState(filepath.Join(n.dir, "state"), n.fail)

@@ -31,19 +31,27 @@ func (n *Node) openGateway(context.Context) error {
 }
 
 func (n *Node) openLog(context.Context) error {
-	log, err := raft.Open(raft.Options{
+	options := raft.Options{
 		Dir:         filepath.Join(n.dir, "log"),
 		Signer:      n.scheduler,
 		BlockHeight: n.gateway.Height,
 		Now:         n.options.Now,
 		Logger:      n.options.Logger.With().Str("pkg", "log").Logger(),
 		Fatal:       n.fail,
-	})
+		Transport:   n.transport,
+	}
+	if c := n.options.Cluster; c != nil {
+		options.Self, options.Voters = c.Self, c.ids()
+	}
+	log, err := raft.Open(options)
 	if err != nil {
 		return err
 	}
 	n.log = log
-	n.fallback.source = logItems{log}
+	n.fallback.sources = append(n.fallback.sources, logItems{log})
+	if n.transport != nil {
+		n.fallback.sources = append(n.fallback.sources, peerItems{n})
+	}
 	n.onClose("log", func(context.Context) error { return log.Close() })
 	return nil
 }

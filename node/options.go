@@ -25,6 +25,9 @@ type Options struct {
 	PortBase int
 	// AnyPort lets the system choose free ports, for tests.
 	AnyPort bool
+	// Cluster makes the node one of several that replicate their log; nil: it is
+	// alone.
+	Cluster *Cluster
 	// Modules are published, or pinned under a given id, before the node
 	// serves.
 	Modules []ModuleFile
@@ -88,6 +91,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.DataDir == "" && !o.Ephemeral {
 		return o, fmt.Errorf("no data directory: name one or ask for an ephemeral node")
+	}
+	if o.Cluster != nil {
+		if err := o.Cluster.check(); err != nil {
+			return o, err
+		}
 	}
 	if o.HotMemoryBytes == 0 {
 		o.HotMemoryBytes = 512 << 20

@@ -19,12 +19,14 @@ import (
 const (
 	PathInfo      = "/wallaby/info"
 	PathProcesses = "/wallaby/processes"
+	PathCluster   = "/wallaby/cluster"
 )
 
 func (n *Node) openMessenger(context.Context) error {
 	n.messenger = messenger.Open(messenger.Options{
 		Outbox:    n.engine.Outbox(),
-		Log:       publishingLog{n.log, n.gateway},
+		Log:       publishingLog{n.log.Linearizable(), n.gateway},
+		Owns:      n.log.Leads,
 		Signer:    n.authority,
 		Uploader:  n.gateway,
 		Directory: directory{n.gateway},
@@ -93,12 +95,12 @@ func (t tracer) Trace(process ao.ID) []aohttp.Hop {
 func (n *Node) openServers(context.Context) error {
 	metrics := n.newMetrics()
 	base := aohttp.Base{Metrics: metrics, Logger: n.options.Logger.With().Str("pkg", "http").Logger()}
-	log := publishingLog{n.log, n.gateway}
+	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
-	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Address: n.SchedulerAddress(), NowMS: nowMS})
+	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Address: n.SchedulerAddress(), NowMS: nowMS})
 	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.messenger}})
 	cu := aohttp.NewCU(aohttp.CUOptions{
-		Base: base, Log: n.log, Evaluator: n.engine, NowMS: nowMS,
+		Base: base, Log: log, Evaluator: n.engine, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),
 	})
 	units := map[string]http.Handler{"mu": mu, "su": su, "cu": cu}
@@ -150,6 +152,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		"/metrics":    metrics.Handler().ServeHTTP,
 		PathInfo:      n.serveInfo,
 		PathProcesses: n.serveProcesses,
+		PathCluster:   func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }
 

@@ -113,14 +113,22 @@ func (s logItems) Item(ctx context.Context, id ao.ID) (*dataitem.Item, error) {
 
 // fallback breaks the circle between gateway and log: the gateway opens first
 // and may be asked only once the log is open too.
-type fallback struct{ source gateway.Source }
+type fallback struct{ sources []gateway.Source }
 
-// Item asks the log once there is one.
+// Item asks one source after the other.
 func (f *fallback) Item(ctx context.Context, id ao.ID) (*dataitem.Item, error) {
-	if f.source == nil {
+	if len(f.sources) == 0 {
 		return nil, ao.Errorf(ao.CodeUnavailable, "item %s: %w", id, errNotRunning)
 	}
-	return f.source.Item(ctx, id)
+	var last error
+	for _, source := range f.sources {
+		item, err := source.Item(ctx, id)
+		if ao.CodeOf(err) != ao.CodeNotFound || err == nil {
+			return item, err
+		}
+		last = err
+	}
+	return nil, last
 }
 
 // publishingLog is the node's log as its own units write to it: a process is

@@ -137,7 +137,7 @@ func (g *group) leaderIndex() (uint64, error) {
 	}
 	index := g.progress.reached()
 	if err := g.raft.VerifyLeader().Error(); err != nil {
-		return 0, fmt.Errorf("%w: %w", errMoved, err)
+		return 0, moved("%w", err)
 	}
 	return index, nil
 }
@@ -178,7 +178,7 @@ func (n *Node) group(id uint32) (*group, error) {
 	if g := n.groups[id]; g != nil && g.pipeline != nil && g.raft != nil {
 		return g, nil
 	}
-	return nil, fmt.Errorf("%w: group %d is not open", errMoved, id)
+	return nil, moved("group %d is not open", id)
 }
 
 // proposalHeader is what of a proposal is not its item.

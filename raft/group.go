@@ -36,6 +36,15 @@ type group struct {
 // errMoved says that another node leads the group, or will.
 var errMoved = errors.New("this node does not lead the group")
 
+// moved is an error that says why a group's leader could not be asked, and is
+// errMoved: asking again may help.
+func moved(format string, args ...any) error { return movedError{fmt.Errorf(format, args...)} }
+
+type movedError struct{ error }
+
+func (e movedError) Is(target error) bool { return target == errMoved }
+func (e movedError) Unwrap() error        { return e.error }
+
 // openGroup opens a group's vote and snapshot and brings the index up to it.
 func (n *Node) openGroup(id uint32, voters []string, clean bool) (*group, error) {
 	g := &group{id: id, node: n, voters: voters, notify: make(chan bool, 64), stop: make(chan struct{})}

@@ -71,7 +71,7 @@ func (t *Transport) receive(w *wire, f frame) {
 	g := t.mu.groups[f.group]
 	t.mu.RUnlock()
 	if g == nil {
-		w.respond(f, nil, fmt.Errorf("%w: group %d is not open here", errMoved, f.group))
+		w.respond(f, nil, moved("group %d is not open here", f.group))
 		return
 	}
 	if f.kind == kindAppendEntries {
@@ -270,7 +270,7 @@ func (g *groupTransport) Close() error {
 func (g *groupTransport) AppendEntriesPipeline(_ hraft.ServerID, to hraft.ServerAddress) (hraft.AppendPipeline, error) {
 	l := g.transport.links[string(to)]
 	if l == nil || l.wire() == nil {
-		return nil, fmt.Errorf("%w: node %s is not connected", errMoved, to)
+		return nil, moved("node %s is not connected", to)
 	}
 	p := &followerPipeline{
 		group: g, wire: l.wire(),

@@ -109,7 +109,7 @@ type Timeouts struct {
 }
 
 // DefaultTimeouts find a lost leader within a second.
-var DefaultTimeouts = Timeouts{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 300 * time.Millisecond}
+var DefaultTimeouts = Timeouts{Heartbeat: 300 * time.Millisecond, Election: 300 * time.Millisecond, Lease: 250 * time.Millisecond}
 
 // Node is a log.Log: the groups that this node has a vote in, over one ledger
 // and one index. What belongs to a group that another node leads is passed on

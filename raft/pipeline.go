@@ -383,7 +383,7 @@ func (p *pipeline) land(f flight) {
 	for i, request := range f.waiting {
 		switch {
 		case err != nil:
-			request.finish(log.Entry{}, false, fmt.Errorf("%w: %w", errMoved, err))
+			request.finish(log.Entry{}, false, moved("%w", err))
 		case results[i].refused != nil:
 			p.again(request, results[i].refused)
 		case results[i].duplicate:

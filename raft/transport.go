@@ -99,7 +99,7 @@ func (t *Transport) call(ctx context.Context, node string, f frame) ([]byte, err
 	}
 	w := l.wire()
 	if w == nil {
-		return nil, fmt.Errorf("%w: node %s is not connected", errMoved, node)
+		return nil, moved("node %s is not connected", node)
 	}
 	return w.call(ctx, f)
 }
@@ -294,7 +294,7 @@ func (t *Transport) answer(ctx context.Context, from string, f frame) ([]byte, e
 	handler := t.mu.handlers[f.kind]
 	t.mu.RUnlock()
 	if handler == nil {
-		return nil, fmt.Errorf("%w: calls of kind %d are not answered here", errMoved, f.kind)
+		return nil, moved("calls of kind %d are not answered here", f.kind)
 	}
 	return handler(ctx, from, f.body)
 }
@@ -312,7 +312,7 @@ func bodyOf(err error) errorBody {
 
 func (b errorBody) err() error {
 	if b.Moved {
-		return fmt.Errorf("%w: %s", errMoved, b.Message)
+		return moved("%s", b.Message)
 	}
 	return ao.Errorf(b.Code, "%s", b.Message)
 }

@@ -123,7 +123,7 @@ func (w *wire) handle(f frame) {
 	select {
 	case w.handlers <- struct{}{}:
 	default:
-		w.respond(f, nil, fmt.Errorf("%w: too many calls at once", errMoved))
+		w.respond(f, nil, moved("too many calls at once"))
 		return
 	}
 	w.wait.Go(func() {
@@ -165,7 +165,7 @@ func (w *wire) begin(f frame) (<-chan frame, uint64, error) {
 	w.mu.Lock()
 	if err := w.mu.failed; err != nil {
 		w.mu.Unlock()
-		return nil, 0, fmt.Errorf("%w: %w", errMoved, err)
+		return nil, 0, moved("%w", err)
 	}
 	w.mu.next++
 	f.call = w.mu.next
@@ -173,14 +173,14 @@ func (w *wire) begin(f frame) (<-chan frame, uint64, error) {
 	w.mu.Unlock()
 	if err := w.send(f); err != nil {
 		w.forget(f.call)
-		return nil, 0, fmt.Errorf("%w: %w", errMoved, err)
+		return nil, 0, moved("%w", err)
 	}
 	return answer, f.call, nil
 }
 
 func (w *wire) result(f frame, ok bool) ([]byte, error) {
 	if !ok {
-		return nil, fmt.Errorf("%w: %w", errMoved, w.failed())
+		return nil, moved("%w", w.failed())
 	}
 	if f.flags&flagError == 0 {
 		return f.body, nil

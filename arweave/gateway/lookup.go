@@ -41,6 +41,31 @@ func (g *Gateway) Data(ctx context.Context, id ao.ID) ([]byte, error) {
 	return g.readAll(&record)
 }
 
+// StoredItem gives a whole data item that is stored here. It does not ask the
+// fallback. Pinned files and base-layer transactions are no items.
+func (g *Gateway) StoredItem(_ context.Context, id ao.ID) (*dataitem.Item, error) {
+	stored, err := g.lookupStored(id)
+	if err != nil {
+		return nil, err
+	}
+	if stored == nil || stored.kind != kindItem {
+		return nil, ao.Errorf(ao.CodeNotFound, "no data item with the id %s is stored here", id)
+	}
+	record, err := stored.open(id)
+	if err != nil {
+		return nil, err
+	}
+	data, err := g.readAll(record)
+	if err != nil {
+		return nil, err
+	}
+	it, err := dataitem.Parse(append(bytes.Clone(stored.header), data...))
+	if err != nil {
+		return nil, fmt.Errorf("%w: item %s: %w", ErrDamaged, id, err)
+	}
+	return it, nil
+}
+
 // Module gives what a compute unit needs of a module: its owner's address, its
 // tags and its bytes. The owner of a pinned module is unknown and "".
 func (g *Gateway) Module(ctx context.Context, id ao.ID) (owner string, tags dataitem.Tags, data []byte, err error) {

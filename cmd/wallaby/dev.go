@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/wallaby-ao/wallaby/node"
 )
@@ -22,10 +23,8 @@ const drainTimeout = 20 * time.Second
 
 func (a *app) devCommand() *cobra.Command {
 	var (
-		options   node.Options
-		modules   []string
-		logFormat string
-		logLevel  string
+		flags nodeFlags
+		nodes int
 	)
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -36,40 +35,101 @@ Ctrl-C; start it again and every process is where it was.
 
 --module FILE.wasm publishes a module and prints its id. --module ID=FILE.wasm
 serves a file under an id that clients have hard-coded, such as the module ids
-the aos console asks for; such a module is pinned, not verified.`,
+the aos console asks for; such a module is pinned, not verified.
+
+--cluster 3 runs three nodes, each a process of its own, that replicate their
+log: stop or kill one and the others go on.`,
 		Example: `  wallaby dev
   wallaby dev --module process.wasm
   wallaby dev --port-base 5000 --data-dir /tmp/ao
-  wallaby dev --ephemeral`,
+  wallaby dev --ephemeral
+  wallaby dev --cluster 3`,
 		Args: exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, module := range modules {
-				file, err := node.ParseModuleFile(module)
-				if err != nil {
-					return usageError{err}
-				}
-				options.Modules = append(options.Modules, file)
-			}
-			logger, err := newLogger(a.stderr, logFormat, logLevel)
+			options, err := flags.options(a)
 			if err != nil {
-				return usageError{err}
+				return err
 			}
-			options.Logger = logger
+			if nodes > 1 {
+				return a.runCluster(cmd.Context(), options, nodes, flags)
+			}
 			return a.runNode(cmd.Context(), options)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&options.DataDir, "data-dir", ".wallaby", "keep everything in this `DIR`")
-	flags.BoolVar(&options.Ephemeral, "ephemeral", false, "keep nothing: use a temporary directory and remove it at the end")
-	flags.StringVar(&options.Host, "host", "127.0.0.1", "`ADDRESS` to listen on")
-	flags.IntVar(&options.PortBase, "port-base", 4000, "gateway `PORT`; messenger +2, scheduler +3, compute unit +4")
-	flags.StringArrayVar(&modules, "module", nil, "serve a module: `[ID=]FILE.wasm` (repeatable)")
-	flags.Uint64Var(&options.HotMemoryBytes, "hot-memory-bytes", 0, "memory for processes that are kept ready (default 512 MiB)")
-	flags.IntVar(&options.Workers, "workers", 0, "processes evaluated at once (default one per core)")
-	flags.Int64Var(&options.EvaluationTimeoutMS, "evaluation-timeout-ms", 0, "wall clock for one message, behind its gas limit (default 60000)")
-	flags.StringVar(&logFormat, "log-format", "auto", "auto, text or json")
-	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	f := cmd.Flags()
+	f.StringVar(&flags.node.DataDir, "data-dir", ".wallaby", "keep everything in this `DIR`")
+	f.BoolVar(&flags.node.Ephemeral, "ephemeral", false, "keep nothing: use a temporary directory and remove it at the end")
+	f.StringVar(&flags.node.Host, "host", "127.0.0.1", "`ADDRESS` to listen on")
+	f.IntVar(&flags.node.PortBase, "port-base", 4000, "gateway `PORT`; messenger +2, scheduler +3, compute unit +4")
+	f.IntVar(&nodes, "cluster", 1, "run so many nodes: 1, 3 or 5")
+	flags.register(f)
 	return cmd
+}
+
+func (a *app) nodeCommand() *cobra.Command {
+	var (
+		flags  nodeFlags
+		config string
+	)
+	cmd := &cobra.Command{
+		Use:     "node",
+		Short:   "Run one node of a cluster",
+		Long:    "node runs the node that a file of wallaby cluster init describes.",
+		Example: "  wallaby node --config certs/n1/n1.yaml",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if config == "" {
+				return usageError{fmt.Errorf("name the node's file with --config: wallaby cluster init makes one for each node")}
+			}
+			options, err := flags.options(a)
+			if err != nil {
+				return err
+			}
+			file, err := node.ReadFile(config)
+			if err != nil {
+				return err
+			}
+			options.DataDir, options.Host, options.PortBase, options.Cluster = file.DataDir, file.Host, file.PortBase, file.Cluster
+			return a.runNode(cmd.Context(), options)
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "", "the node's `FILE`")
+	flags.register(cmd.Flags())
+	return cmd
+}
+
+// nodeFlags are common to all that runs a node.
+type nodeFlags struct {
+	node      node.Options
+	modules   []string
+	logFormat string
+	logLevel  string
+}
+
+func (f *nodeFlags) register(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.modules, "module", nil, "serve a module: `[ID=]FILE.wasm` (repeatable)")
+	flags.Uint64Var(&f.node.HotMemoryBytes, "hot-memory-bytes", 0, "memory for processes that are kept ready (default 512 MiB)")
+	flags.IntVar(&f.node.Workers, "workers", 0, "processes evaluated at once (default one per core)")
+	flags.Int64Var(&f.node.EvaluationTimeoutMS, "evaluation-timeout-ms", 0, "wall clock for one message, behind its gas limit (default 60000)")
+	flags.StringVar(&f.logFormat, "log-format", "auto", "auto, text or json")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+func (f *nodeFlags) options(a *app) (node.Options, error) {
+	options := f.node
+	for _, module := range f.modules {
+		file, err := node.ParseModuleFile(module)
+		if err != nil {
+			return options, usageError{err}
+		}
+		options.Modules = append(options.Modules, file)
+	}
+	logger, err := newLogger(a.stderr, f.logFormat, f.logLevel)
+	if err != nil {
+		return options, usageError{err}
+	}
+	options.Logger = logger
+	return options, nil
 }
 
 // runNode opens a node, shows its panel and waits for a signal or a fatal

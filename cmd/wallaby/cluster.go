@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+func (a *app) clusterCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cluster",
+		Short: "Make a cluster of nodes that replicate their log, and look after it",
+		Long: `A cluster is three or five nodes that keep the same log: a message is
+acknowledged when a majority has it on disk, so one of three machines, or two of
+five, may be lost with all they hold.
+
+To try one on this machine: wallaby dev --cluster 3.`,
+	}
+	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand())
+	return cmd
+}
+
+func (a *app) clusterInitCommand() *cobra.Command {
+	var (
+		name, out string
+		nodes     []string
+		portBase  int
+	)
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the keys, certificates and node files of a new cluster",
+		Long: `init makes a certificate authority for the cluster, the scheduler's and the
+authority's keys that all nodes sign with, and for each node a directory to be
+copied to its machine. Keep ca.key to yourself: it makes new nodes.`,
+		Example: `  wallaby cluster init --name prod --out certs \
+    --nodes n1=10.0.0.1:7000,n2=10.0.0.2:7000,n3=10.0.0.3:7000`,
+		Args: exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			members, err := parseMembers(nodes)
+			if err != nil {
+				return usageError{err}
+			}
+			bases := slices.Repeat([]int{portBase}, len(members))
+			if err := node.CreateCluster(out, node.ClusterPlan{Name: name, Members: members, PortBases: bases}, time.Now()); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "cluster %s is in %s; on each machine, with its directory copied there:\n\n", name, out)
+			for _, member := range members {
+				host, _, _ := net.SplitHostPort(member.Address)
+				fmt.Fprintf(a.stdout, "  %-16s wallaby node --config %s\n", host, node.NodeFile(out, member.ID))
+			}
+			fmt.Fprintf(a.stdout, "\nUnits answer on 127.0.0.1:%d and up; set host in a node's file for others to reach them.\n", portBase)
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&name, "name", "wallaby", "the cluster's `NAME`")
+	flags.StringSliceVar(&nodes, "nodes", nil, "the nodes: `ID=HOST:PORT,…`, three or five")
+	flags.StringVar(&out, "out", "certs", "write everything to this `DIR`")
+	flags.IntVar(&portBase, "port-base", 4000, "gateway `PORT` of each node")
+	return cmd
+}
+
+// parseMembers reads ID=HOST:PORT.
+func parseMembers(nodes []string) ([]node.Member, error) {
+	members := make([]node.Member, 0, len(nodes))
+	for _, text := range nodes {
+		id, address, ok := strings.Cut(text, "=")
+		if _, port, err := net.SplitHostPort(address); !ok || id == "" || err != nil || port == "" {
+			return nil, fmt.Errorf("node %q: write it as ID=HOST:PORT, such as n1=10.0.0.1:7000", text)
+		}
+		if strings.ContainsAny(id, `/\ `) || id == "." || id == ".." {
+			return nil, fmt.Errorf("node id %q: use letters, digits and dashes", id)
+		}
+		members = append(members, node.Member{ID: id, Address: address})
+	}
+	if len(members) == 0 {
+		return nil, fmt.Errorf("name the nodes: --nodes n1=10.0.0.1:7000,n2=…,n3=…")
+	}
+	return members, nil
+}
+
+func (a *app) clusterStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show every node of a cluster with its groups",
+		Args:  exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			status, err := a.clusterStatus(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.output == outputJSON {
+				return a.printJSON(status)
+			}
+			return a.printCluster(status)
+		},
+	}
+}
+
+func (a *app) clusterStatus(ctx context.Context) (status node.ClusterStatus, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(a.url, "/")+node.PathCluster, nil)
+	if err != nil {
+		return status, usageError{fmt.Errorf("--url %s: %w", a.url, err)}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return status, fmt.Errorf("no node answers at %s (%w): start one, or name another with --url", a.url, err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
+		return status, fmt.Errorf("%s does not answer as a wallaby node does: %w", a.url, err)
+	}
+	return status, nil
+}
+
+func (a *app) printCluster(status node.ClusterStatus) error {
+	var rows [][]string
+	for _, n := range status.Nodes {
+		if n.Error != "" {
+			rows = append(rows, []string{n.ID, n.Address, "unreachable", "-", "-", "-", "-", n.Error})
+			continue
+		}
+		var leads []string
+		var term, commit, lag uint64
+		for _, g := range n.Groups {
+			if g.Role == "leader" {
+				leads = append(leads, strconv.FormatUint(uint64(g.Group), 10))
+			}
+			term, commit, lag = max(term, g.Term), commit+g.Commit, lag+g.Lag
+		}
+		rows = append(rows, []string{
+			n.ID, n.Address, "up", fmt.Sprintf("%d of %d (%s)", len(leads), len(n.Groups), strings.Join(leads, " ")),
+			strconv.FormatUint(term, 10), strconv.FormatUint(commit, 10), strconv.FormatUint(lag, 10), n.URLs.Gateway,
+		})
+	}
+	return a.printTable([]string{"NODE", "ADDRESS", "STATE", "LEADS GROUPS", "TERM", "COMMITTED", "TO APPLY", "GATEWAY"}, rows)
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/node"
+	"github.com/wallaby-ao/wallaby/raft"
+)
+
+// The ports of a cluster on one machine: each node has its units ten ports after
+// the one before, and its port for the other nodes behind them.
+const (
+	devPortStep  = 10
+	devPortNodes = 9
+)
+
+// runCluster runs nodes as processes of their own, which is how they are killed
+// and restarted one by one.
+func (a *app) runCluster(ctx context.Context, options node.Options, count int, flags nodeFlags) error {
+	dir := options.DataDir
+	if options.Ephemeral {
+		temporary, err := os.MkdirTemp("", "wallaby-cluster-")
+		if err != nil {
+			return fmt.Errorf("make a temporary data directory: %w", err)
+		}
+		defer os.RemoveAll(temporary)
+		dir = temporary
+	}
+	dir = filepath.Join(dir, "cluster")
+	ids, bases, err := a.devCluster(dir, options.PortBase, count)
+	if err != nil {
+		return err
+	}
+	signals, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	running, cancel := context.WithCancel(signals)
+	defer cancel()
+	var (
+		wait  sync.WaitGroup
+		first error
+		once  sync.Once
+	)
+	for _, id := range ids {
+		wait.Go(func() {
+			err := a.runChild(running, node.NodeFile(dir, id), id, flags)
+			if err != nil {
+				once.Do(func() { first = fmt.Errorf("node %s: %w", id, err) })
+			}
+			// One node that stops by itself leaves the others to be looked at.
+			if running.Err() == nil {
+				fmt.Fprintf(a.stderr, "wallaby: node %s has stopped (%v); start it again with: wallaby node --config %s\n", id, err, node.NodeFile(dir, id))
+			}
+		})
+	}
+	if a.awaitReady(running, bases) {
+		a.printDevCluster(dir, ids, bases)
+	}
+	done := make(chan struct{})
+	go func() { wait.Wait(); close(done) }()
+	select {
+	case <-signals.Done():
+		fmt.Fprintln(a.stdout, "stopping: every node finishes what is in hand (press Ctrl-C again to stop at once)")
+		stop()
+		<-done
+		return nil
+	case <-done:
+		return fmt.Errorf("all nodes have stopped: %w", first)
+	}
+}
+
+// devCluster makes the cluster's directory on first use.
+func (a *app) devCluster(dir string, portBase, count int) (ids []string, bases []int, err error) {
+	plan := node.ClusterPlan{Name: "dev"}
+	for i := range count {
+		base := portBase + i*devPortStep
+		id := "n" + strconv.Itoa(i+1)
+		ids, bases = append(ids, id), append(bases, base)
+		plan.Members = append(plan.Members, node.Member{ID: id, Address: "127.0.0.1:" + strconv.Itoa(base+devPortNodes)})
+		plan.PortBases = append(plan.PortBases, base)
+	}
+	if _, err := os.Stat(filepath.Join(dir, raft.FileAuthority)); err == nil {
+		return ids, bases, checkDevCluster(dir, plan)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	return ids, bases, node.CreateCluster(dir, plan, time.Now())
+}
+
+// checkDevCluster makes sure that a directory holds the cluster that is asked
+// for.
+func checkDevCluster(dir string, plan node.ClusterPlan) error {
+	for i, member := range plan.Members {
+		options, err := node.ReadFile(node.NodeFile(dir, member.ID))
+		if err != nil {
+			return err
+		}
+		if len(options.Cluster.Members) != len(plan.Members) || options.PortBase != plan.PortBases[i] {
+			return fmt.Errorf("%s holds a cluster of %d nodes from port %d on: start it so, or name another --data-dir",
+				dir, len(options.Cluster.Members), options.PortBase-i*devPortStep)
+		}
+	}
+	return nil
+}
+
+// runChild runs one node until ctx ends, and then lets it drain.
+func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := []string{"node", "--config", config, "--log-level", flags.logLevel, "--log-format", "text"}
+	for _, module := range flags.modules {
+		args = append(args, "--module", module)
+	}
+	for name, value := range map[string]int64{
+		"hot-memory-bytes": int64(flags.node.HotMemoryBytes), "workers": int64(flags.node.Workers),
+		"evaluation-timeout-ms": flags.node.EvaluationTimeoutMS,
+	} {
+		if value != 0 {
+			args = append(args, "--"+name, strconv.FormatInt(value, 10))
+		}
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = drainTimeout + 5*time.Second
+	// A terminal's Ctrl-C reaches its whole group, and a node hears of it from
+	// here; without this process a node must not go on.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	reader, writer := io.Pipe()
+	cmd.Stderr = writer
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		lines := bufio.NewScanner(reader)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			fmt.Fprintf(a.stderr, "%s %s\n", id, lines.Text())
+		}
+		_, _ = io.Copy(io.Discard, reader)
+	})
+	err = cmd.Run()
+	writer.Close()
+	wait.Wait()
+	return err
+}
+
+// awaitReady waits until every node serves.
+func (a *app) awaitReady(ctx context.Context, bases []int) bool {
+	for _, base := range bases {
+		for !isReady(ctx, base) {
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isReady(ctx context.Context, base int) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/readyz", base), nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+func (a *app) printDevCluster(dir string, ids []string, bases []int) {
+	fmt.Fprintf(a.stdout, "\nwallaby %s · a cluster of %d nodes in %s\n\n", readVersion().Version, len(ids), dir)
+	rows := make([][]string, len(ids))
+	for i, id := range ids {
+		rows[i] = []string{id, fmt.Sprintf("http://127.0.0.1:%d", bases[i]), "wallaby node --config " + node.NodeFile(dir, id)}
+	}
+	_ = a.printTable([]string{"NODE", "GATEWAY AND UNITS", "TO START IT ALONE"}, rows)
+	fmt.Fprintf(a.stdout, "\nAny node takes any message. See who leads: wallaby cluster status --url http://127.0.0.1:%d\n\n", bases[0])
+}

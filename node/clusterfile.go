@@ -1,0 +1,135 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/raft"
+)
+
+// File is what a node of a cluster is started with: cluster init writes one for
+// each. Paths in it are relative to the file.
+type File struct {
+	Cluster     string   `yaml:"cluster"`
+	Node        string   `yaml:"node"`
+	Nodes       []Member `yaml:"nodes"`
+	Credentials string   `yaml:"credentials"`
+	Wallets     string   `yaml:"wallets"`
+	DataDir     string   `yaml:"data-dir"`
+	Host        string   `yaml:"host"`
+	PortBase    int      `yaml:"port-base"`
+}
+
+// ReadFile reads a node's file into options.
+func ReadFile(path string) (Options, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Options{}, fmt.Errorf("read the node's file: %w: wallaby cluster init makes one for each node", err)
+	}
+	var f File
+	decoder := yaml.NewDecoder(bytes.NewReader(b))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&f); err != nil {
+		return Options{}, fmt.Errorf("node file %s: %w", path, err)
+	}
+	from := func(name string) string {
+		if name == "" || filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(filepath.Dir(path), name)
+	}
+	return Options{
+		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase,
+		Cluster: &Cluster{
+			Name: f.Cluster, Self: f.Node, Members: f.Nodes, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
+		},
+	}, nil
+}
+
+// ClusterPlan is a cluster to be made.
+type ClusterPlan struct {
+	Name    string
+	Members []Member
+	// PortBases are the ports of each node's units; default 4000 for all, for
+	// nodes on machines of their own.
+	PortBases []int
+}
+
+// CreateCluster makes a cluster's keys and a directory for each node under dir:
+// the node's file, its credentials, and the wallets that all share. It makes
+// nothing anew that is there.
+func CreateCluster(dir string, plan ClusterPlan, now time.Time) error {
+	c := &Cluster{Name: plan.Name, Self: plan.Members[0].ID, Members: plan.Members}
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", dir, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, raft.FileAuthority)); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds a cluster already: choose another directory", dir)
+	}
+	authority, err := raft.CreateAuthority(dir, plan.Name, now)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{schedulerWallet, authorityWallet} {
+		if _, err := CreateWallet(filepath.Join(dir, walletsDir, name), dataitem.Ethereum); err != nil {
+			return err
+		}
+	}
+	for i, member := range plan.Members {
+		portBase := 4000
+		if plan.PortBases != nil {
+			portBase = plan.PortBases[i]
+		}
+		if err := createNode(dir, plan, member, portBase, authority, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func createNode(dir string, plan ClusterPlan, member Member, portBase int, authority *raft.Authority, now time.Time) error {
+	own := NodeDir(dir, member.ID)
+	if err := authority.Issue(own, member.ID, now); err != nil {
+		return err
+	}
+	for _, name := range []string{schedulerWallet, authorityWallet} {
+		b, err := os.ReadFile(filepath.Join(dir, walletsDir, name))
+		if err != nil {
+			return fmt.Errorf("read wallet: %w", err)
+		}
+		if err := os.MkdirAll(filepath.Join(own, walletsDir), 0o700); err != nil {
+			return fmt.Errorf("make the wallets of node %s: %w", member.ID, err)
+		}
+		if err := writeNewFile(filepath.Join(own, walletsDir, name), b); err != nil {
+			return fmt.Errorf("write wallet: %w", err)
+		}
+	}
+	b, err := yaml.Marshal(File{
+		Cluster: plan.Name, Node: member.ID, Nodes: plan.Members,
+		Credentials: ".", Wallets: walletsDir, DataDir: "data", Host: "127.0.0.1", PortBase: portBase,
+	})
+	if err != nil {
+		return fmt.Errorf("encode the file of node %s: %w", member.ID, err)
+	}
+	if err := os.WriteFile(NodeFile(dir, member.ID), b, 0o600); err != nil {
+		return fmt.Errorf("write the file of node %s: %w", member.ID, err)
+	}
+	return nil
+}
+
+// NodeDir is where CreateCluster puts what belongs to a node.
+func NodeDir(dir, id string) string { return filepath.Join(dir, id) }
+
+// NodeFile is the file that a node is started with.
+func NodeFile(dir, id string) string { return filepath.Join(dir, id, id+".yaml") }

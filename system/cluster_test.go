@@ -1,0 +1,243 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+// binary is the wallaby under test.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "wallaby-system-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "wallaby")
+		build := exec.Command("go", "build", "-o", binary, "../cmd/wallaby")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build wallaby: %v: %s\n", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// cluster is three nodes as processes.
+type cluster struct {
+	t     *testing.T
+	nodes []*process
+}
+
+// process is one node, which may be down.
+type process struct {
+	t       *testing.T
+	id      string
+	config  string
+	base    string // URL of its gateway
+	client  *aohttp.Client
+	modules []string
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+	out bytes.Buffer
+}
+
+// startCluster makes a cluster on free ports and waits until it takes messages.
+func startCluster(t *testing.T, modules ...string) *cluster {
+	t.Helper()
+	dir := t.TempDir()
+	plan := node.ClusterPlan{Name: "system"}
+	for i := range 3 {
+		base := freePorts(t)
+		plan.Members = append(plan.Members, node.Member{ID: fmt.Sprintf("n%d", i+1), Address: fmt.Sprintf("127.0.0.1:%d", base+9)})
+		plan.PortBases = append(plan.PortBases, base)
+	}
+	if err := node.CreateCluster(filepath.Join(dir, "c"), plan, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t}
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	for i, member := range plan.Members {
+		base := "http://127.0.0.1:" + strconv.Itoa(plan.PortBases[i])
+		client := aohttp.NewClient(base)
+		client.HTTP.Transport = transport
+		p := &process{t: t, id: member.ID, config: node.NodeFile(filepath.Join(dir, "c"), member.ID), base: base, client: client, modules: modules}
+		c.nodes = append(c.nodes, p)
+		p.start()
+	}
+	t.Cleanup(func() {
+		for _, p := range c.nodes {
+			p.kill()
+		}
+		if t.Failed() {
+			for _, p := range c.nodes {
+				out := p.out.Bytes()
+				t.Logf("node %s said last:\n%s", p.id, out[max(0, len(out)-4000):])
+			}
+		}
+	})
+	for _, p := range c.nodes {
+		p.awaitReady()
+	}
+	return c
+}
+
+// freePorts finds a base with ten free ports after it.
+func freePorts(t *testing.T) int {
+	t.Helper()
+	for range 200 {
+		base := 20000 + rand.Intn(1200)*10
+		if portsAreFree(base) {
+			return base
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+func portsAreFree(base int) bool {
+	for port := base; port < base+10; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	return true
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	args := []string{"node", "--config", p.config, "--log-format", "text", "--log-level", "warn"}
+	for _, module := range p.modules {
+		args = append(args, "--module", module)
+	}
+	p.cmd = exec.Command(binary, args...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatalf("start node %s: %v", p.id, err)
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(s)
+	}
+}
+
+// kill ends the process at once and waits until it is gone.
+func (p *process) kill() {
+	p.mu.Lock()
+	cmd := p.cmd
+	p.cmd = nil
+	p.mu.Unlock()
+	if cmd != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+func (p *process) awaitReady() {
+	p.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		response, err := http.Get(p.base + "/readyz")
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("node %s is not ready after a minute: %v\n%s", p.id, err, p.out.String())
+		}
+	}
+}
+
+// status asks a node how the cluster is.
+func (p *process) status(ctx context.Context) (status node.ClusterStatus, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+node.PathCluster, nil)
+	if err != nil {
+		return status, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return status, err
+	}
+	defer response.Body.Close()
+	return status, json.NewDecoder(response.Body).Decode(&status)
+}
+
+// info asks a node what it is; one that is down answers with nothing.
+func (p *process) info(ctx context.Context) (info node.Info) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+node.PathInfo, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return info
+	}
+	defer response.Body.Close()
+	_ = json.NewDecoder(response.Body).Decode(&info)
+	return info
+}
+
+// busiest is the node that leads the most groups.
+func (c *cluster) busiest() *process {
+	most, leader := -1, c.nodes[0]
+	for _, p := range c.nodes {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		status, err := p.status(ctx)
+		cancel()
+		if err != nil {
+			continue
+		}
+		for _, n := range status.Nodes {
+			leads := 0
+			for _, g := range n.Groups {
+				if g.Role == "leader" {
+					leads++
+				}
+			}
+			if leads > most {
+				most = leads
+				for _, candidate := range c.nodes {
+					if candidate.id == n.ID {
+						leader = candidate
+					}
+				}
+			}
+		}
+		break
+	}
+	return leader
+}
+
+var errStopped = errors.New("stopped")
