@@ -119,7 +119,7 @@ func ownAppends(ctx context.Context, dir string, load Load) (whole, ledger Rate,
 	if err != nil {
 		return whole, ledger, err
 	}
-	n, err := raft.Open(raft.Options{Dir: dir, Signer: signer})
+	n, err := raft.Open(context.Background(), raft.Options{Dir: dir, Signer: signer})
 	if err != nil {
 		return whole, ledger, err
 	}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -93,7 +95,7 @@ func (n *Node) openTransport(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for the other nodes on %s: %w", address, err)
 	}
-	n.transport = raft.OpenTransport(raft.TransportOptions{
+	n.transport = raft.NewTransport(raft.TransportOptions{
 		Self: c.Self, Peers: c.ids(), Listener: credentials.Listener(listener), Identify: credentials.Identify,
 		Dial: func(ctx context.Context, node string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.address(node))
@@ -319,6 +321,34 @@ func (n *Node) nodeStatus() NodeStatus {
 
 func (n *Node) answerStatus(context.Context, string, []byte) ([]byte, error) {
 	return json.Marshal(n.nodeStatus())
+}
+
+// serveRepair runs raft's repair and reports its steps, one a line, as they happen.
+func (n *Node) serveRepair(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	controller := http.NewResponseController(w)
+	say := func(line string) {
+		fmt.Fprintln(w, line)
+		_ = controller.Flush()
+	}
+	if err := n.log.Repair(r.Context(), r.URL.Query().Get("node"), say); err != nil {
+		say("error: " + err.Error())
+		return
+	}
+	say("done")
+}
+
+// serveTransfer has another node lead a group.
+func (n *Node) serveTransfer(w http.ResponseWriter, r *http.Request) {
+	group, err := strconv.ParseUint(r.URL.Query().Get("group"), 10, 32)
+	if err == nil {
+		err = n.log.TransferLead(r.Context(), uint32(group), r.URL.Query().Get("node"))
+	}
+	if err != nil {
+		answer(w, http.StatusBadRequest, "error: "+err.Error()+"\n")
+		return
+	}
+	answer(w, http.StatusOK, "done\n")
 }
 
 // statusTimeout bounds how long a node is waited for.

@@ -34,6 +34,8 @@ type Node struct {
 	engine    *engine.Engine
 	messenger *messenger.Messenger
 	modules   []Module
+	// adminToken is what an operator shows.
+	adminToken string
 
 	failed    chan error
 	ready     chan struct{}
@@ -73,6 +75,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openListeners,
 		n.openDirectory,
 		n.openWallets,
+		n.openAdmin,
 		n.openGateway,
 		n.openTransport,
 		n.openLog,

@@ -30,7 +30,7 @@ func (n *Node) openGateway(context.Context) error {
 	return nil
 }
 
-func (n *Node) openLog(context.Context) error {
+func (n *Node) openLog(ctx context.Context) error {
 	options := raft.Options{
 		Dir:         filepath.Join(n.dir, "log"),
 		Signer:      n.scheduler,
@@ -43,7 +43,7 @@ func (n *Node) openLog(context.Context) error {
 	if c := n.options.Cluster; c != nil {
 		options.Self, options.Voters = c.Self, c.ids()
 	}
-	log, err := raft.Open(options)
+	log, err := raft.Open(ctx, options)
 	if err != nil {
 		return err
 	}

@@ -107,12 +107,30 @@ func (n *Node) openServers(context.Context) error {
 	own := n.ownHandlers(metrics)
 	s := &servers{}
 	n.servers = s
-	s.serve(n.listeners.gateway, front(units, own, n.gateway.Handler()), n.fail)
+	s.serve(n.listeners.gateway, n.withAdmin(front(units, own, n.gateway.Handler())), n.fail)
 	s.serve(n.listeners.mu, withOwn(own, mu), n.fail)
 	s.serve(n.listeners.su, withOwn(own, su), n.fail)
 	s.serve(n.listeners.cu, withOwn(own, cu), n.fail)
 	n.onClose("servers", s.shutdown)
 	return nil
+}
+
+// withAdmin puts an operator's paths before a handler.
+func (n *Node) withAdmin(next http.Handler) http.Handler {
+	if n.transport == nil {
+		return next
+	}
+	operator := map[string]http.HandlerFunc{
+		PathRepair:   n.admin(n.serveRepair),
+		PathTransfer: n.admin(n.serveTransfer),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handle, ok := operator[path.Clean("/"+r.URL.Path)]; ok {
+			handle(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // front is the gateway's port: the units under their names, the node's own

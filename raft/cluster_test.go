@@ -146,20 +146,29 @@ type simNode struct {
 
 func newSimCluster(t *testing.T, seed int64, ids ...string) *simCluster {
 	c := &simCluster{t: t, net: newSimNet(seed), ids: ids, nodes: map[string]*simNode{}}
+	var wait sync.WaitGroup
 	for _, id := range ids {
-		c.boot(id, fsxtest.NewDisk())
+		wait.Go(func() { c.boot(id, fsxtest.NewDisk()) })
 	}
+	wait.Wait()
 	return c
 }
 
 // boot starts a node on a disk, with an index that must be made from it.
 func (c *simCluster) boot(id string, disk *fsxtest.Disk) {
-	c.t.Helper()
+	if err := c.tryBoot(context.Background(), id, disk); err != nil {
+		c.t.Errorf("node %s: %v", id, err)
+	}
+}
+
+func (c *simCluster) tryBoot(ctx context.Context, id string, disk *fsxtest.Disk) error {
+	c.mu.Lock()
 	c.boots++
-	// Every life of a node has a directory of its own for the index, and the
+	// Every start of a node has a directory of its own for the index, and the
 	// same paths on the disk.
 	dir := filepath.Join(c.t.TempDir(), fmt.Sprint(c.boots))
-	transport := OpenTransport(TransportOptions{
+	c.mu.Unlock()
+	transport := NewTransport(TransportOptions{
 		Self: id, Peers: c.ids, Listener: c.net.listen(id),
 		Dial: func(ctx context.Context, node string) (net.Conn, error) { return c.net.dial(ctx, id, node) },
 	})
@@ -168,13 +177,14 @@ func (c *simCluster) boot(id string, disk *fsxtest.Disk) {
 		Self: id, Voters: c.ids, Transport: transport,
 		Fatal: func(err error) { c.t.Errorf("node %s: fatal: %v", id, err) },
 	}
-	node, err := Open(options)
+	node, err := Open(ctx, options)
 	if err != nil {
-		c.t.Fatalf("node %s: %v", id, err)
+		return errors.Join(err, transport.Close())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nodes[id] = &simNode{id, disk, node, transport}
+	return nil
 }
 
 func (c *simCluster) node(id string) *simNode {
@@ -317,7 +327,7 @@ func (l triple) Close() error {
 
 // TestClusterLosesNothing breaks links and cuts power at random under load.
 func TestClusterLosesNothing(t *testing.T) {
-	for seed := range int64(6) {
+	for seed := range int64(seeds(t, 6)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { breakCluster(t, seed) })
 		})

@@ -145,7 +145,7 @@ func TestPowerCutsLoseNothingAcknowledged(t *testing.T) {
 		}
 		options := testOptions(t, t.TempDir())
 		options.FS, options.SegmentBytes = disk, 64<<10
-		n, err := Open(options)
+		n, err := Open(context.Background(), options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestPowerCutsLoseNothingAcknowledged(t *testing.T) {
 			t.Fatal(err)
 		}
 		for round := range 2 {
-			n, err := Open(options)
+			n, err := Open(context.Background(), options)
 			if err != nil {
 				t.Fatalf("cut %d: %v", seed, err)
 			}
@@ -194,7 +194,7 @@ func TestAFailedFlushStopsTheNode(t *testing.T) {
 				options.FS = disk
 				fatal := make(chan error, 1)
 				options.Fatal = func(err error) { fatal <- err }
-				n, err := Open(options)
+				n, err := Open(context.Background(), options)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -231,7 +231,7 @@ func TestAFailedFlushStopsTheNode(t *testing.T) {
 				_ = n.Close()
 				options.FS = disk.PowerCut(rand.New(rand.NewSource(1)))
 				options.Fatal = func(err error) { t.Errorf("fatal: %v", err) }
-				if n, err = Open(options); err != nil {
+				if n, err = Open(context.Background(), options); err != nil {
 					t.Fatal(err)
 				}
 				if err := errors.Join(checkAcks(n, told.snapshot()), n.Close()); err != nil {
@@ -246,7 +246,7 @@ func TestFlippedBitsInVoteAndSnapshot(t *testing.T) {
 	disk := fsxtest.NewDisk()
 	options := testOptions(t, t.TempDir())
 	options.FS = disk
-	n, err := Open(options)
+	n, err := Open(context.Background(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func TestFlippedBitsInVoteAndSnapshot(t *testing.T) {
 	known := told.snapshot()
 	reopen := func(image *fsxtest.Disk) error {
 		options.FS = image
-		n, err := Open(options)
+		n, err := Open(context.Background(), options)
 		if err != nil {
 			return err
 		}
@@ -295,7 +295,7 @@ func TestFlippedBitsInVoteAndSnapshot(t *testing.T) {
 func TestDamagedMessagesAreNamedWhenRead(t *testing.T) {
 	options := testOptions(t, t.TempDir())
 	options.SegmentBytes = 128 << 10
-	n, err := Open(options)
+	n, err := Open(context.Background(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestDamagedMessagesAreNamedWhenRead(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n, err = Open(options); err != nil {
+	if n, err = Open(context.Background(), options); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.Read(t.Context(), process, entry.Nonce); !errors.Is(err, log.ErrCorrupt) || !strings.Contains(err.Error(), path) {
@@ -338,7 +338,7 @@ func TestDamagedMessagesAreNamedWhenRead(t *testing.T) {
 func TestOneLogPerDirectory(t *testing.T) {
 	dir := t.TempDir()
 	n := openNode(t, dir)
-	if _, err := Open(testOptions(t, dir)); !errors.Is(err, log.ErrLocked) || !strings.Contains(err.Error(), dir) {
+	if _, err := Open(context.Background(), testOptions(t, dir)); !errors.Is(err, log.ErrLocked) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("a second log in one directory: %v", err)
 	}
 	if err := n.Close(); err != nil {
@@ -352,7 +352,7 @@ func TestOneLogPerDirectory(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(testOptions(t, filepath.Join(file, "log"))); err == nil || !strings.Contains(err.Error(), file) {
+	if _, err := Open(context.Background(), testOptions(t, filepath.Join(file, "log"))); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a directory that cannot be made: %v", err)
 	}
 }

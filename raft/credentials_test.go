@@ -41,10 +41,11 @@ func secureTransport(t *testing.T, credentials *Credentials) (*Transport, string
 		t.Fatal(err)
 	}
 	logged := &lockedBuffer{}
-	transport := OpenTransport(TransportOptions{
+	transport := NewTransport(TransportOptions{
 		Self: "n2", Peers: []string{"n0", "n1", "n2"}, Listener: credentials.Listener(plain),
 		Identify: credentials.Identify, Logger: zerolog.New(logged),
 	})
+	transport.start(stranger{})
 	t.Cleanup(func() { transport.Close() })
 	transport.Handle(CallFirst, func(_ context.Context, from string, body []byte) ([]byte, error) {
 		return fmt.Appendf(nil, "%s said %s", from, body), nil
@@ -54,7 +55,7 @@ func secureTransport(t *testing.T, credentials *Credentials) (*Transport, string
 
 func dialer(self string, credentials *Credentials, address string) *Transport {
 	plain, _ := net.Listen("tcp", "127.0.0.1:0")
-	return OpenTransport(TransportOptions{
+	d := NewTransport(TransportOptions{
 		Self: self, Peers: []string{"n2"}, Listener: plain, Identify: credentials.Identify,
 		Dial: func(ctx context.Context, _ string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -64,7 +65,16 @@ func dialer(self string, credentials *Credentials, address string) *Transport {
 			return credentials.Client(conn), nil
 		},
 	})
+	d.start(stranger{})
+	return d
 }
+
+// stranger meets everybody for the first time.
+type stranger struct{}
+
+func (stranger) greeting(self string) greeting { return greeting{Node: self, Life: self} }
+func (stranger) meet(greeting) error           { return nil }
+func (stranger) welcomed(string) error         { return nil }
 
 func issue(t *testing.T, a *Authority, node string, at time.Time) *Credentials {
 	t.Helper()
@@ -137,7 +147,7 @@ func TestOnlyMembersConnect(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_, _ = conn.Write(appendFrame(nil, frame{kind: kindHello, body: []byte("n1")}))
+		_, _ = conn.Write(appendFrame(nil, frame{kind: kindHello, body: []byte(`{"node":"n1"}`)}))
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		b := make([]byte, 1024)
 		n, _ := conn.Read(b)

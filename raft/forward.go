@@ -44,7 +44,7 @@ func (n *Node) Append(ctx context.Context, proposal log.Proposal) (log.Entry, bo
 			return log.Entry{}, false, err
 		}
 	}
-	return log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "no majority of the nodes %v orders process %s: try again: %w", g.voters, proposal.Process, last)
+	return log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "no majority of the nodes %v orders process %s: try again: %w", g.planned, proposal.Process, last)
 }
 
 // pause waits a moment for a group to find its leader.
@@ -88,7 +88,7 @@ func (n *Node) Sync(ctx context.Context, process ao.ID) error {
 
 func (g *group) sync(ctx context.Context) error {
 	n := g.node
-	if len(g.voters) == 1 {
+	if len(g.planned) == 1 {
 		return nil
 	}
 	var last error
@@ -106,7 +106,7 @@ func (g *group) sync(ctx context.Context) error {
 			return err
 		}
 	}
-	return ao.Errorf(ao.CodeUnavailable, "no majority of the nodes %v answers for group %d: try again, or ask for a stale read: %w", g.voters, g.id, last)
+	return ao.Errorf(ao.CodeUnavailable, "no majority of the nodes %v answers for group %d: try again, or ask for a stale read: %w", g.planned, g.id, last)
 }
 
 // readIndex gives an index that covers everything acknowledged so far.

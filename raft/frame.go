@@ -12,6 +12,8 @@ type Kind uint8
 
 const (
 	kindHello Kind = 1 + iota
+	kindWelcome
+	kindRefused
 	kindPing
 	kindAppendEntries
 	kindHeartbeat
@@ -21,6 +23,8 @@ const (
 
 	callAppend Kind = 16
 	callSync   Kind = 17
+	callChange Kind = 18
+	callLast   Kind = 19
 	// CallFirst is the first kind that is free for those who use a Transport.
 	CallFirst Kind = 32
 )

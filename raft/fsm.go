@@ -20,9 +20,16 @@ type fsm struct {
 	sequencer log.Sequencer
 	applied   func(index uint64)
 	fatal     func(error)
+	// configured is told of each committed configuration.
+	configured func(hraft.Configuration)
 }
 
-var _ hraft.FSM = (*fsm)(nil)
+var _ hraft.ConfigurationStore = (*fsm)(nil)
+
+// StoreConfiguration passes a committed configuration on.
+func (f *fsm) StoreConfiguration(_ uint64, configuration hraft.Configuration) {
+	f.configured(configuration)
+}
 
 // applyResult is what became of one entry of a batch.
 type applyResult struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,13 +21,16 @@ import (
 type group struct {
 	id        uint32
 	node      *Node
-	voters    []string
+	planned   []string // the voters of a new group
 	stable    *stableStore
 	snapshots *snapshotStore
 	transport hraft.Transport
 	raft      *hraft.Raft
 	pipeline  *pipeline
 	progress  progress
+
+	configMu sync.Mutex
+	voters   map[string]bool // by the newest committed configuration; nil: not known
 
 	notify chan bool // true when this node begins to lead, false when it ends
 	stop   chan struct{}
@@ -47,7 +51,7 @@ func (e movedError) Unwrap() error        { return e.error }
 
 // openGroup opens a group's vote and snapshot and brings the index up to it.
 func (n *Node) openGroup(id uint32, voters []string, clean bool) (*group, error) {
-	g := &group{id: id, node: n, voters: voters, notify: make(chan bool, 64), stop: make(chan struct{})}
+	g := &group{id: id, node: n, planned: voters, notify: make(chan bool, 64), stop: make(chan struct{})}
 	g.progress.cond = sync.NewCond(&g.progress.Mutex)
 	o := n.options
 	warn := func(text string) { o.Logger.Warn().Uint32("group", id).Msg(text) }
@@ -64,6 +68,10 @@ func (n *Node) openGroup(id uint32, voters []string, clean bool) (*group, error)
 		return g, err
 	}
 	machine := &fsm{group: id, ledger: n.ledger, index: n.index, applied: g.progress.set, fatal: n.fail}
+	machine.configured = g.setConfiguration
+	if meta := g.snapshots.newest(); meta != nil {
+		g.setConfiguration(meta.Configuration)
+	}
 	if err := machine.catchUp(g.snapshots.index(), clean); err != nil {
 		return g, err
 	}
@@ -100,9 +108,10 @@ func (g *group) start(machine *fsm) error {
 	if err != nil {
 		return fmt.Errorf("look for an existing group %d: %w", g.id, err)
 	}
-	if !exists {
+	// A node that comes to groups that are there already is told who votes.
+	if !exists && (g.node.roster == nil || !g.node.roster.othersFormed()) {
 		var configuration hraft.Configuration
-		for _, voter := range g.voters {
+		for _, voter := range g.planned {
 			configuration.Servers = append(configuration.Servers, hraft.Server{ID: hraft.ServerID(voter), Address: hraft.ServerAddress(voter)})
 		}
 		if err := hraft.BootstrapCluster(config, store, g.stable, g.snapshots, g.transport, configuration); err != nil {
@@ -115,7 +124,7 @@ func (g *group) start(machine *fsm) error {
 	}
 	first := make(chan error, 1)
 	g.wait.Go(func() { g.watchLead(first) })
-	if len(g.voters) > 1 {
+	if len(g.planned) > 1 {
 		return nil
 	}
 	select {
@@ -132,7 +141,7 @@ const leaderTimeout = 30 * time.Second
 
 func (g *group) config() *hraft.Config {
 	timeouts := g.node.options.Timeouts
-	if len(g.voters) == 1 {
+	if len(g.planned) == 1 {
 		// A single voter waits for nobody: it may call an election at once.
 		timeouts = Timeouts{Heartbeat: 20 * time.Millisecond, Election: 20 * time.Millisecond, Lease: 20 * time.Millisecond}
 	}
@@ -144,7 +153,7 @@ func (g *group) config() *hraft.Config {
 	config.LeaderLeaseTimeout = timeouts.Lease
 	// A follower learns of a commit with the next entry or after this long.
 	config.CommitTimeout = 20 * time.Millisecond
-	if len(g.voters) == 1 {
+	if len(g.planned) == 1 {
 		config.CommitTimeout = time.Second
 	}
 	config.MaxAppendEntries = 512
@@ -155,6 +164,8 @@ func (g *group) config() *hraft.Config {
 	// Nothing is ever compacted away: the Raft log is the message log.
 	config.TrailingLogs = 1 << 62
 	config.NotifyCh = g.notify
+	// A node that is taken out of a group may be put back.
+	config.ShutdownOnRemove = false
 	return config
 }
 
@@ -187,6 +198,40 @@ func (g *group) watchLead(first chan<- error) {
 	}
 }
 
+// setConfiguration notes who votes by a committed configuration.
+func (g *group) setConfiguration(configuration hraft.Configuration) {
+	voters := map[string]bool{}
+	for _, server := range configuration.Servers {
+		if server.Suffrage == hraft.Voter {
+			voters[string(server.ID)] = true
+		}
+	}
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
+	g.voters = voters
+}
+
+// hasVoter reports whether a node has a vote. Before anything was committed
+// those who were planned have.
+func (g *group) hasVoter(node string) bool {
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
+	if g.voters == nil {
+		return slices.Contains(g.planned, node)
+	}
+	return g.voters[node]
+}
+
+func (g *group) currentVoters() []string {
+	var list []string
+	for _, node := range g.planned {
+		if g.hasVoter(node) {
+			list = append(list, node)
+		}
+	}
+	return list
+}
+
 // leader names the node that leads, "" when nobody is known to.
 func (g *group) leader() string {
 	_, id := g.raft.LeaderWithID()
@@ -200,6 +245,9 @@ func (g *group) close() error {
 		g.pipeline.close()
 	}
 	g.progress.close()
+	// Before Raft: it leaves what is in its queue without an answer when it ends.
+	close(g.stop)
+	g.wait.Wait()
 	if g.raft != nil {
 		if g.node.failed() == nil {
 			// Nothing to take a snapshot of is no fault.
@@ -212,8 +260,6 @@ func (g *group) close() error {
 	if closer, ok := g.transport.(hraft.WithClose); ok {
 		closeErr = errors.Join(closeErr, closer.Close())
 	}
-	close(g.stop)
-	g.wait.Wait()
 	return closeErr
 }
 
@@ -244,7 +290,7 @@ type GroupStatus struct {
 func (g *group) status() GroupStatus {
 	s := GroupStatus{
 		Group: g.id, Leader: g.leader(), Term: g.raft.CurrentTerm(), Last: g.raft.LastIndex(), Commit: g.raft.CommitIndex(),
-		Voters: g.voters,
+		Voters: g.currentVoters(),
 	}
 	switch g.raft.State() {
 	case hraft.Leader:

@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -120,6 +121,8 @@ type Node struct {
 	ledger    *log.Ledger
 	index     *log.Index
 	lock      *os.File
+	roster    *roster      // nil for a node that is alone
+	groupsMu  sync.RWMutex // while the node opens
 	groups    map[uint32]*group
 	verify    chan struct{} // a token for each verification at work
 	changed   chan struct{} // the lead of a group has changed
@@ -132,9 +135,10 @@ type Node struct {
 var _ log.Log = (*Node)(nil)
 
 // Open opens or makes a log. Damage gives an error that wraps log.ErrCorrupt
-// and names the file. A node that is not alone does not wait for the others:
-// until a majority is there, appends fail with CodeUnavailable.
-func Open(options Options) (*Node, error) {
+// and names the file. A node that is not alone waits at its first start until it
+// has met all the others, or ctx ends; later it waits for nobody: until a
+// majority is there, appends fail with CodeUnavailable.
+func Open(ctx context.Context, options Options) (*Node, error) {
 	options = options.withDefaults()
 	if err := options.check(); err != nil {
 		return nil, err
@@ -145,7 +149,7 @@ func Open(options Options) (*Node, error) {
 		verify:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		changed: make(chan struct{}, 1),
 	}
-	if err := n.open(); err != nil {
+	if err := n.open(ctx); err != nil {
 		for _, g := range n.groups {
 			_ = g.close()
 		}
@@ -155,7 +159,7 @@ func Open(options Options) (*Node, error) {
 	return n, nil
 }
 
-func (n *Node) open() (err error) {
+func (n *Node) open(ctx context.Context) (err error) {
 	o := n.options
 	warn := func(text string) { o.Logger.Warn().Msg(text) }
 	if n.lock, err = lockDir(o.Dir); err != nil {
@@ -172,22 +176,76 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.placement = newPlacement(o.voters())
+	if o.Transport != nil {
+		if err := n.meetAll(ctx, warn); err != nil {
+			return err
+		}
+	}
 	for _, id := range n.placement.groups() {
 		g, err := n.openGroup(id, o.voters(), clean)
+		n.groupsMu.Lock()
 		n.groups[id] = g
+		n.groupsMu.Unlock()
 		if err != nil {
 			return err
 		}
 	}
 	if o.Transport != nil {
 		n.serve(o.Transport)
+		n.serveMembership(o.Transport)
 	}
 	return nil
 }
 
+// meetAll opens the roster and waits until every other node was met.
+func (n *Node) meetAll(ctx context.Context, warn func(string)) (err error) {
+	o := n.options
+	formed := func() bool {
+		for _, id := range n.placement.groups() {
+			if _, last := n.ledger.Bounds(id); last > 0 {
+				return true
+			}
+		}
+		return false
+	}
+	if n.roster, err = openRoster(o.FS, o.Dir, formed(), o.Rand, warn); err != nil {
+		return err
+	}
+	n.roster.formed, n.roster.isVoter = formed, n.isVoter
+	o.Transport.start(n.roster)
+	for told := false; ; {
+		missing, changed := n.roster.missing(o.Self, o.Voters)
+		if len(missing) == 0 {
+			return nil
+		}
+		if !told {
+			o.Logger.Info().Strs("nodes", missing).Msg("first start: waiting to meet the other nodes")
+			told = true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("nodes %v never let this one in: at its first start a node waits for all to be up, and one that lost its data for wallaby cluster repair: %w", missing, ctx.Err())
+		}
+	}
+}
+
+// isVoter reports whether a node has a vote in some group, as far as this node
+// knows for sure.
+func (n *Node) isVoter(node string) bool {
+	n.groupsMu.RLock()
+	defer n.groupsMu.RUnlock()
+	for _, id := range n.placement.groups() {
+		if g := n.groups[id]; g == nil || g.hasVoter(node) {
+			return true
+		}
+	}
+	return false
+}
+
 // transportOf gives a group its way to the other voters.
 func (n *Node) transportOf(g *group) hraft.Transport {
-	if len(g.voters) == 1 {
+	if len(g.planned) == 1 {
 		_, alone := hraft.NewInmemTransport(hraft.ServerAddress(n.options.Self))
 		return alone
 	}
@@ -278,6 +336,9 @@ func (n *Node) closeStores() error {
 	}
 	for _, g := range n.groups {
 		errs = append(errs, g.closeStores())
+	}
+	if n.roster != nil {
+		errs = append(errs, n.roster.close())
 	}
 	if n.ledger != nil {
 		errs = append(errs, n.ledger.Close())

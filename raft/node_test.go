@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"context"
 	"os"
 	"testing"
 
@@ -26,7 +27,7 @@ func testOptions(t *testing.T, dir string) Options {
 
 func openNode(t *testing.T, dir string) *Node {
 	t.Helper()
-	n, err := Open(testOptions(t, dir))
+	n, err := Open(context.Background(), testOptions(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,6 +69,13 @@ func (s *snapshotStore) index() uint64 {
 	return s.mu.meta.Index
 }
 
+// newest gives the newest snapshot, nil when there is none.
+func (s *snapshotStore) newest() *hraft.SnapshotMeta {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.meta
+}
+
 // Create begins a snapshot, which counts once its sink is closed.
 func (s *snapshotStore) Create(version hraft.SnapshotVersion, index, term uint64, configuration hraft.Configuration,
 	configurationIndex uint64, _ hraft.Transport,

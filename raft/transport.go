@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -25,8 +26,19 @@ type TransportOptions struct {
 	Dial func(ctx context.Context, node string) (net.Conn, error)
 	// Identify names the node at the other end of a connection by its
 	// certificate; nil believes what it says, for tests.
-	Identify func(ctx context.Context, conn net.Conn) (node string, err error)
-	Logger   zerolog.Logger
+	Identify     func(ctx context.Context, conn net.Conn) (node string, err error)
+	Logger       zerolog.Logger
+	acquaintance acquaintance
+}
+
+// acquaintance decides with whom a node speaks.
+type acquaintance interface {
+	// greeting is what this node says of itself.
+	greeting(self string) greeting
+	// meet says whether to speak to a node, which is then remembered.
+	meet(greeting) error
+	// welcomed notes that a node remembers this one.
+	welcomed(node string) error
 }
 
 // Transport carries what nodes say to each other: one connection for each pair
@@ -38,6 +50,10 @@ type Transport struct {
 	cancel  context.CancelFunc
 	wait    sync.WaitGroup
 
+	refusals struct {
+		sync.Mutex
+		logged map[string]time.Time
+	}
 	mu struct {
 		sync.RWMutex
 		groups   map[uint32]*groupTransport
@@ -59,24 +75,31 @@ const (
 	silenceMax   = 5 * time.Second
 )
 
-// OpenTransport starts to listen and to dial.
-func OpenTransport(options TransportOptions) *Transport {
+// NewTransport makes a transport that listens and dials once a node opens with
+// it.
+func NewTransport(options TransportOptions) *Transport {
 	t := &Transport{options: options, links: map[string]*link{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.mu.groups = map[uint32]*groupTransport{}
 	t.mu.handlers = map[Kind]Handler{}
+	t.refusals.logged = map[string]time.Time{}
 	for _, peer := range options.Peers {
-		if peer == options.Self {
-			continue
+		if peer != options.Self {
+			t.links[peer] = &link{node: peer}
 		}
-		l := &link{node: peer}
-		t.links[peer] = l
-		if options.Self < peer {
+	}
+	return t
+}
+
+// start listens and dials, and speaks with whom the acquaintance allows.
+func (t *Transport) start(a acquaintance) {
+	t.options.acquaintance = a
+	for peer, l := range t.links {
+		if t.options.Self < peer {
 			t.wait.Go(func() { t.dialForever(l) })
 		}
 	}
 	t.wait.Go(t.accept)
-	return t
 }
 
 // Handle has a kind of call answered by a handler.
@@ -155,7 +178,7 @@ func (t *Transport) dial(l *link) error {
 	w, err := t.greet(ctx, conn)
 	if err != nil {
 		conn.Close()
-		t.options.Logger.Warn().Err(err).Str("node", l.node).Msg("connection refused")
+		t.warn(l.node, err)
 		return err
 	}
 	if w.node != l.node {
@@ -200,7 +223,8 @@ func (t *Transport) accept() {
 			}
 			if err != nil {
 				conn.Close()
-				t.options.Logger.Warn().Err(err).Stringer("from", conn.RemoteAddr()).Msg("connection refused")
+				host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+				t.warn(host, err)
 				return
 			}
 			_ = t.run(t.links[w.node], w)
@@ -221,26 +245,73 @@ func (t *Transport) greet(ctx context.Context, conn net.Conn) (*wire, error) {
 		}
 	}
 	w := newWire(t, conn)
-	said := make(chan error, 1)
-	t.wait.Go(func() {
-		_, err := conn.Write(appendFrame(nil, frame{kind: kindHello, body: []byte(t.options.Self)}))
-		said <- err
-	})
-	hello, err := readFrame(w.in)
-	if sayErr := <-said; err == nil {
-		err = sayErr
+	body, err := json.Marshal(t.options.acquaintance.greeting(t.options.Self))
+	if err != nil {
+		return nil, err
 	}
+	hello, err := t.exchange(w, frame{kind: kindHello, body: body})
 	if err != nil {
 		return nil, fmt.Errorf("greet: %w", err)
 	}
-	w.node = string(hello.body)
-	if hello.kind != kindHello || !slices.Contains(t.options.Peers, w.node) || w.node == t.options.Self {
+	var other greeting
+	if hello.kind != kindHello || json.Unmarshal(hello.body, &other) != nil {
+		return nil, errors.New("the other side does not greet as a node does")
+	}
+	w.node = other.Node
+	if !slices.Contains(t.options.Peers, w.node) || w.node == t.options.Self {
 		return nil, fmt.Errorf("%.40q is no other member of this cluster", w.node)
 	}
 	if t.options.Identify != nil && subtle.ConstantTimeCompare([]byte(certified), []byte(w.node)) != 1 {
 		return nil, fmt.Errorf("a node with the certificate of %q says that it is %q", certified, w.node)
 	}
-	return w, nil
+	verdict := frame{kind: kindWelcome}
+	refused := t.options.acquaintance.meet(other)
+	if refused != nil {
+		verdict = frame{kind: kindRefused, body: []byte(refused.Error())}
+	}
+	heard, err := t.exchange(w, verdict)
+	switch {
+	case refused != nil:
+		return nil, refused
+	case err != nil:
+		return nil, fmt.Errorf("greet node %s: %w", w.node, err)
+	case heard.kind == kindRefused:
+		return nil, fmt.Errorf("node %s refuses: %.500s", w.node, heard.body)
+	case heard.kind != kindWelcome:
+		return nil, fmt.Errorf("node %s does not greet as a node does", w.node)
+	}
+	return w, t.options.acquaintance.welcomed(w.node)
+}
+
+// refusalInterval is how often the same refusal is logged.
+const refusalInterval = 10 * time.Second
+
+// warn logs a refusal, unless the same one was just logged.
+func (t *Transport) warn(from string, err error) {
+	t.refusals.Lock()
+	defer t.refusals.Unlock()
+	text, now := from+err.Error(), time.Now()
+	for known, at := range t.refusals.logged {
+		if now.Sub(at) > refusalInterval {
+			delete(t.refusals.logged, known)
+		}
+	}
+	if _, known := t.refusals.logged[text]; known || len(t.refusals.logged) > acceptMax {
+		return
+	}
+	t.refusals.logged[text] = now
+	t.options.Logger.Warn().Err(err).Str("from", from).Msg("connection refused")
+}
+
+// exchange says something and hears what the other side says.
+func (t *Transport) exchange(w *wire, f frame) (heard frame, err error) {
+	said := make(chan error, 1)
+	t.wait.Go(func() {
+		_, err := w.conn.Write(appendFrame(nil, f))
+		said <- err
+	})
+	heard, err = readFrame(w.in)
+	return heard, errors.Join(err, <-said)
 }
 
 // run serves a connection until it breaks.

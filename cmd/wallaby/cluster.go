@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +29,7 @@ five, may be lost with all they hold.
 
 To try one on this machine: wallaby dev --cluster 3.`,
 	}
-	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand())
+	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand(), a.clusterRepairCommand(), a.clusterTransferCommand())
 	return cmd
 }
 
@@ -145,4 +148,83 @@ func (a *app) printCluster(status node.ClusterStatus) error {
 		})
 	}
 	return a.printTable([]string{"NODE", "ADDRESS", "STATE", "LEADS GROUPS", "TERM", "COMMITTED", "TO APPLY", "GATEWAY"}, rows)
+}
+
+func (a *app) clusterRepairCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "repair NODE",
+		Short: "Bring back a node that has lost its data, or whose data is damaged",
+		Long: `repair takes a node out of every group, which a majority must agree to, waits
+until it comes with an empty data directory, has it sent every entry, and only
+then gives it its votes back. A node that comes empty without repair is refused:
+what it has forgotten could outvote what was acknowledged.
+
+1. Stop NODE and move its data directory away.
+2. Run this beside a node that is well: --config names that node's file.
+3. Start NODE when told to. If this is interrupted, run it again.`,
+		Example: "  wallaby cluster repair n2 --config certs/n1/n1.yaml",
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.operate(cmd.Context(), config, node.PathRepair, url.Values{"node": {args[0]}})
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "", "the `FILE` of a node on this machine that is well")
+	return cmd
+}
+
+func (a *app) clusterTransferCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:     "transfer-leader GROUP NODE",
+		Short:   "Have another node lead a group",
+		Example: "  wallaby cluster transfer-leader 3 n2 --config certs/n1/n1.yaml",
+		Args:    exactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.operate(cmd.Context(), config, node.PathTransfer, url.Values{"group": {args[0]}, "node": {args[1]}})
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "", "the `FILE` of a node on this machine")
+	return cmd
+}
+
+// operate asks the node of a file on this machine for something that only its
+// operator may, and prints what it says.
+func (a *app) operate(ctx context.Context, config, path string, query url.Values) error {
+	if config == "" {
+		return usageError{fmt.Errorf("name the file of a node on this machine with --config: its data directory holds the admin token")}
+	}
+	options, err := node.ReadFile(config)
+	if err != nil {
+		return err
+	}
+	token, err := node.ReadAdminToken(options.DataDir)
+	if err != nil {
+		return fmt.Errorf("%w: has the node been started?", err)
+	}
+	target := fmt.Sprintf("http://%s%s?%s", net.JoinHostPort(options.Host, strconv.Itoa(options.PortBase)), path, query.Encode())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("no node answers for %s (%w): start it first", config, err)
+	}
+	defer response.Body.Close()
+	last := ""
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if last = lines.Text(); last != "done" && !strings.HasPrefix(last, "error: ") {
+			fmt.Fprintln(a.stdout, last)
+		}
+	}
+	if last == "done" {
+		fmt.Fprintln(a.stdout, "done")
+		return nil
+	}
+	if text, ok := strings.CutPrefix(last, "error: "); ok {
+		return errors.New(text)
+	}
+	return errors.New("the node went away before it was done: run this again")
 }

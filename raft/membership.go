@@ -1,0 +1,183 @@
+package raft
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	hraft "github.com/hashicorp/raft"
+
+	"github.com/wallaby-ao/wallaby/ao"
+)
+
+// changeKind is one step in the membership of a group.
+type changeKind string
+
+const (
+	changeRemove   changeKind = "remove"
+	changeAdd      changeKind = "add" // without a vote
+	changePromote  changeKind = "promote"
+	changeTransfer changeKind = "transfer" // the lead
+)
+
+type change struct {
+	Group uint32     `json:"group"`
+	Kind  changeKind `json:"kind"`
+	Node  string     `json:"node"`
+}
+
+// change has a group's leader make a change, and returns once it is committed.
+func (n *Node) change(ctx context.Context, c change) error {
+	g := n.groups[c.Group]
+	if g == nil {
+		return ao.Errorf(ao.CodeNotFound, "there is no group %d", c.Group)
+	}
+	var last error
+	for {
+		err := g.change(c)
+		if leader := g.leader(); errors.Is(err, errMoved) && leader != "" && leader != n.options.Self {
+			var body []byte
+			if body, err = json.Marshal(c); err == nil {
+				_, err = n.options.Transport.Call(ctx, leader, callChange, body)
+			}
+		}
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		last = err
+		if err := n.pause(ctx); err != nil {
+			return fmt.Errorf("%s node %s in group %d: %w: %w", c.Kind, c.Node, c.Group, err, last)
+		}
+	}
+}
+
+// changeTimeout bounds how long a change waits in the leader's queue.
+const changeTimeout = 10 * time.Second
+
+// change makes a change here if this node leads the group. Each change can be
+// made again.
+func (g *group) change(c change) error {
+	if !g.pipeline.leads() {
+		return moved("this node does not lead group %d", g.id)
+	}
+	id, address := hraft.ServerID(c.Node), hraft.ServerAddress(c.Node)
+	var err error
+	switch c.Kind {
+	case changeRemove:
+		err = g.raft.RemoveServer(id, 0, changeTimeout).Error()
+	case changeAdd:
+		err = g.raft.AddNonvoter(id, address, 0, changeTimeout).Error()
+	case changePromote:
+		err = g.raft.AddVoter(id, address, 0, changeTimeout).Error()
+	case changeTransfer:
+		err = g.raft.LeadershipTransferToServer(id, address).Error()
+	default:
+		return ao.Errorf(ao.CodeInvalid, "a change of kind %q", c.Kind)
+	}
+	if errors.Is(err, hraft.ErrNotLeader) || errors.Is(err, hraft.ErrLeadershipLost) || errors.Is(err, hraft.ErrLeadershipTransferInProgress) {
+		return moved("%w", err)
+	}
+	if err != nil {
+		return ao.Errorf(ao.CodeUnavailable, "%s node %s in group %d: %w", c.Kind, c.Node, c.Group, err)
+	}
+	return nil
+}
+
+// Repair brings back a node that has lost its data, or whose data is damaged:
+// it is taken out of every group, which a majority must commit; then it may come
+// with an empty data directory, gets every entry, and only then its vote. Until
+// it is taken out it must not come back at all: what it forgot could count as a
+// vote against what was acknowledged. Repair can be run again at any time.
+func (n *Node) Repair(ctx context.Context, node string, progress func(string)) error {
+	t := n.options.Transport
+	if t == nil || t.links[node] == nil {
+		return ao.Errorf(ao.CodeNotFound, "there is no other node %s in this cluster", node)
+	}
+	if t.Connected(node) && n.votesEverywhere(node) {
+		return ao.Errorf(ao.CodeConflict, "node %s is connected and has its votes: there is nothing to repair; stop it first if its data must go", node)
+	}
+	for _, id := range n.placement.groups() {
+		if err := n.change(ctx, change{id, changeRemove, node}); err != nil {
+			return err
+		}
+	}
+	progress(fmt.Sprintf("node %s is out of all groups: start it now with an empty data directory", node))
+	if err := n.await(ctx, func() bool { return !n.isVoter(node) && t.Connected(node) }); err != nil {
+		return fmt.Errorf("wait for node %s to come with an empty data directory: %w", node, err)
+	}
+	for _, id := range n.placement.groups() {
+		if err := n.refill(ctx, id, node); err != nil {
+			return err
+		}
+		progress(fmt.Sprintf("group %d: node %s has every entry and its vote", id, node))
+	}
+	return nil
+}
+
+// refill gives a node a group's entries and then its vote.
+func (n *Node) refill(ctx context.Context, id uint32, node string) error {
+	if err := n.change(ctx, change{id, changeAdd, node}); err != nil {
+		return err
+	}
+	goal := n.groups[id].raft.CommitIndex()
+	err := n.await(ctx, func() bool {
+		answer, err := n.options.Transport.Call(ctx, node, callLast, binary.BigEndian.AppendUint32(nil, id))
+		return err == nil && len(answer) == 8 && binary.BigEndian.Uint64(answer) >= goal
+	})
+	if err != nil {
+		return fmt.Errorf("wait for node %s to have group %d: %w", node, id, err)
+	}
+	return n.change(ctx, change{id, changePromote, node})
+}
+
+func (n *Node) votesEverywhere(node string) bool {
+	for _, g := range n.groups {
+		if !g.hasVoter(node) {
+			return false
+		}
+	}
+	return true
+}
+
+// await polls until something is so.
+func (n *Node) await(ctx context.Context, so func() bool) error {
+	for !so() {
+		if err := n.pause(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TransferLead has another node lead a group.
+func (n *Node) TransferLead(ctx context.Context, group uint32, to string) error {
+	return n.change(ctx, change{group, changeTransfer, to})
+}
+
+// serveMembership answers other nodes' changes.
+func (n *Node) serveMembership(t *Transport) {
+	t.Handle(callChange, func(_ context.Context, _ string, body []byte) ([]byte, error) {
+		var c change
+		if err := json.Unmarshal(body, &c); err != nil {
+			return nil, ao.Errorf(ao.CodeInvalid, "a change: %w", err)
+		}
+		g, err := n.group(c.Group)
+		if err != nil {
+			return nil, err
+		}
+		return nil, g.change(c)
+	})
+	t.Handle(callLast, func(_ context.Context, _ string, body []byte) ([]byte, error) {
+		if len(body) != 4 {
+			return nil, ao.Errorf(ao.CodeInvalid, "a group of %d bytes", len(body))
+		}
+		g, err := n.group(binary.BigEndian.Uint32(body))
+		if err != nil {
+			return nil, err
+		}
+		return binary.BigEndian.AppendUint64(nil, g.raft.LastIndex()), nil
+	})
+}
