@@ -146,7 +146,7 @@ func ownAppends(ctx context.Context, dir string, load Load) (whole, ledger Rate,
 // starts: more than any machine of the day can take.
 const signedMessagesPerSecond = 12_000
 
-func signedMessages(ctx context.Context, n *raft.Node, user dataitem.Signer, load Load) ([]*dataitem.Item, error) {
+func signedMessages(ctx context.Context, n log.Log, user dataitem.Signer, load Load) ([]*dataitem.Item, error) {
 	module := ao.ID{1}
 	processes := make([]ao.ID, load.Processes)
 	for i := range processes {

@@ -26,7 +26,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `bench measures in the same run, on the same disk, what wallaby does and what a
 peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
-	cmd.AddCommand(a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchMemoryCommand())
+	cmd.AddCommand(a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchMemoryCommand())
 	return cmd
 }
 
@@ -157,6 +157,39 @@ func (a *app) benchAppendsCommand() *cobra.Command {
 	}
 	flags.register(cmd, false)
 	cmd.Flags().IntVar(&clients, "clients", 256, "how many append at once")
+	return cmd
+}
+
+func (a *app) benchSequencingCommand() *cobra.Command {
+	var (
+		flags           benchFlags
+		clients, voters []int
+	)
+	cmd := &cobra.Command{
+		Use:   "sequencing",
+		Short: "What it costs to have a log on one, three or five nodes",
+		Long: `sequencing measures the same signed messages, verified, ordered, signed and
+flushed by one node and by several that replicate their log. All of them run
+here, on one disk and these cores: machines of their own share neither.`,
+		Args: exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, remove, err := flags.scratch()
+			if err != nil {
+				return err
+			}
+			defer remove()
+			rows, err := bench.Sequencing(cmd.Context(), bench.SequencingOptions{
+				Dir: dir, Seconds: flags.seconds, Clients: clients, Voters: voters, Progress: a.progress,
+			})
+			if err != nil {
+				return err
+			}
+			return a.printReport(rows)
+		},
+	}
+	flags.register(cmd, false)
+	cmd.Flags().IntSliceVar(&clients, "clients", []int{1, 16, 256}, "clients at once")
+	cmd.Flags().IntSliceVar(&voters, "voters", []int{1, 3, 5}, "nodes that replicate the log")
 	return cmd
 }
 
