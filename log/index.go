@@ -25,7 +25,8 @@ import (
 //	B id             → process, nonce of the first bare assignment of that id
 //	A group          → Raft index applied last
 type Index struct {
-	db *kv.DB
+	db      *kv.DB
+	overlay *overlay
 }
 
 // Place is where the bytes of an entry are.
@@ -54,50 +55,36 @@ type Indexed struct {
 	KeepHead bool
 }
 
-// Put adds the entries of one Raft index in one transaction and notes that the
-// group is applied up to there.
+// Put adds the entries of one Raft index and notes that the group is applied up
+// to there. It is seen at once and stored soon.
 func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
-	batch := x.db.NewWriteBatch()
-	defer batch.Cancel()
-	set := func(k, v []byte) error { return batch.Set(k, v) }
-	for _, e := range entries {
-		process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
-		if err := set(key('E', process, nonce), encodePlace(e.Place)); err != nil {
-			return fmt.Errorf("index entry: %w", err)
-		}
-		place := append(append([]byte(nil), process...), nonce...)
-		for _, id := range append([]ao.ID{e.Entry.ID}, e.Keys...) {
-			if err := set(key('I', process, id[:]), nonce); err != nil {
-				return fmt.Errorf("index entry: %w", err)
+	// A bare assignment of an item keeps the first place.
+	bare := map[int]bool{}
+	for i, e := range entries {
+		bare[i] = e.Entry.IsBare() && !x.has(key('B', e.Entry.Message[:]))
+	}
+	return x.overlay.put(func(set func(k, v []byte)) {
+		for i, e := range entries {
+			process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
+			set(key('E', process, nonce), encodePlace(e.Place))
+			place := append(append([]byte(nil), process...), nonce...)
+			for _, id := range append([]ao.ID{e.Entry.ID}, e.Keys...) {
+				set(key('I', process, id[:]), nonce)
+			}
+			set(key('L', e.Entry.ID[:]), place)
+			// A bare assignment must not hide where the message itself is, which
+			// may be in another group and be indexed later.
+			if id := messageOrProcess(e.Entry); !e.Entry.IsBare() {
+				set(key('L', id[:]), place)
+			} else if bare[i] {
+				set(key('B', id[:]), place)
+			}
+			if !e.KeepHead {
+				set(key('H', process), encodeHead(HeadOf(e.Entry)))
 			}
 		}
-		for _, id := range []ao.ID{e.Entry.ID, messageOrProcess(e.Entry)} {
-			// A bare assignment must not hide where the message itself is,
-			// which may be in another group and be indexed later.
-			kind := byte('L')
-			if e.Entry.IsBare() && id == e.Entry.Message {
-				if kind = 'B'; x.has(key(kind, id[:])) {
-					continue
-				}
-			}
-			if err := set(key(kind, id[:]), place); err != nil {
-				return fmt.Errorf("index entry: %w", err)
-			}
-		}
-		if e.KeepHead {
-			continue
-		}
-		if err := set(key('H', process), encodeHead(HeadOf(e.Entry))); err != nil {
-			return fmt.Errorf("index entry: %w", err)
-		}
-	}
-	if err := set(groupKey(group), binary.BigEndian.AppendUint64(nil, index)); err != nil {
-		return fmt.Errorf("index entry: %w", err)
-	}
-	if err := batch.Flush(); err != nil {
-		return x.broken(fmt.Errorf("index entries: %w", err))
-	}
-	return nil
+		set(groupKey(group), binary.BigEndian.AppendUint64(nil, index))
+	})
 }
 
 func messageOrProcess(e Entry) ao.ID {
@@ -107,7 +94,10 @@ func messageOrProcess(e Entry) ao.ID {
 	return e.Message
 }
 
-func groupKey(group uint32) []byte { return binary.BigEndian.AppendUint32([]byte{'A'}, group) }
+// keyApplied begins the keys that say how far groups are applied.
+const keyApplied = 'A'
+
+func groupKey(group uint32) []byte { return binary.BigEndian.AppendUint32([]byte{keyApplied}, group) }
 
 // Applied gives the Raft index that the index holds a group up to.
 func (x *Index) Applied(group uint32) (uint64, error) {
@@ -174,6 +164,17 @@ func (x *Index) Places(process ao.ID, from, to uint64, limit int) ([]Place, erro
 	if err != nil {
 		return nil, x.broken(fmt.Errorf("list entries of %s: %w", process, err))
 	}
+	// The newest may be on their way.
+	for next := from + uint64(len(places)); next <= to && len(places) < limit; next++ {
+		place, err := x.Place(process, next)
+		if errors.Is(err, ErrEntryUnknown) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, place)
+	}
 	return places, nil
 }
 
@@ -221,6 +222,9 @@ func (x *Index) NonceAfter(head Head, timestampMS int64) (uint64, error) {
 
 // Heads lists heads in order of process id, after the given one.
 func (x *Index) Heads(after ao.ID, limit int) ([]Head, error) {
+	if err := x.overlay.drain(); err != nil {
+		return nil, err
+	}
 	var heads []Head
 	err := x.db.View(func(txn *badger.Txn) error {
 		options := badger.DefaultIteratorOptions
@@ -256,6 +260,9 @@ func (x *Index) has(k []byte) bool {
 }
 
 func (x *Index) get(k []byte) (value []byte, err error) {
+	if value, ok := x.overlay.get(k); ok {
+		return value, nil
+	}
 	err = x.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get(k)
 		if err != nil {

@@ -28,12 +28,12 @@ func OpenIndex(dir string, damage func(error)) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log index in %s: %w", dir, err)
 	}
-	return &Index{db}, nil
+	return &Index{db, openOverlay(db)}, nil
 }
 
 // Close flushes and closes the index.
 func (x *Index) Close() error {
-	return x.db.Close()
+	return errors.Join(x.overlay.close(), x.db.Close())
 }
 
 // broken reports an error that must not happen with whole files.
