@@ -44,7 +44,7 @@ func Sequencing(ctx context.Context, o SequencingOptions) (rows []Row, err error
 			if voters == 1 {
 				solo[clients] = rate
 			}
-	peer := ""
+			peer := ""
 			if voters > 1 && solo[clients].PerSecond > 0 {
 				peer = modeName(1)
 			}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"runtime"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/procs"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -120,7 +120,7 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Modules == nil:
 		return o, errors.New("engine options: Modules is missing")
 	}
-	cores := runtime.GOMAXPROCS(0)
+	cores := procs.Cores()
 	setDefault(&o.MemoryMaxBytes, 1<<30)
 	setDefault(&o.ComputeMax, 9_000_000_000_000)
 	setDefault(&o.OutputMaxBytes, 16<<20)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,6 +19,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/internal/fsx"
+	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/log"
 )
 
@@ -146,7 +146,7 @@ func Open(ctx context.Context, options Options) (*Node, error) {
 	n := &Node{
 		options: options,
 		groups:  map[uint32]*group{},
-		verify:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		verify:  make(chan struct{}, procs.Cores()),
 		changed: make(chan struct{}, 1),
 	}
 	if err := n.open(ctx); err != nil {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 
 	hraft "github.com/hashicorp/raft"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/log"
 )
 
@@ -244,7 +244,7 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 	}
 	signed := make([][]log.Entry, len(order))
 	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	group.SetLimit(procs.Cores())
 	for i, process := range order {
 		group.Go(func() (err error) {
 			signed[i], err = p.sign(process, byProcess[process], number)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/bench"
+	"github.com/wallaby-ao/wallaby/internal/procs"
 )
 
 // benchFlags are common to all benchmarks.
@@ -45,6 +46,7 @@ func (f *benchFlags) scratch() (dir string, remove func(), err error) {
 			return "", nil, ao.Errorf(ao.CodeNotFound, "there is no module at %s: run make modules, or name one with --module", f.module)
 		}
 	}
+	procs.Spare(2) // as for a node
 	dir, err = os.MkdirTemp(f.dir, "wallaby-bench-")
 	if err != nil {
 		return "", nil, fmt.Errorf("make a scratch directory: %w", err)
@@ -178,6 +180,8 @@ here, on one disk and these cores: machines of their own share neither.`,
 				return err
 			}
 			defer remove()
+			// Several nodes flush in this one process.
+			procs.Spare(4)
 			rows, err := bench.Sequencing(cmd.Context(), bench.SequencingOptions{
 				Dir: dir, Seconds: flags.seconds, Clients: clients, Voters: voters, Progress: a.progress,
 			})

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -136,6 +137,7 @@ func (f *nodeFlags) options(a *app) (node.Options, error) {
 // error.
 func (a *app) runNode(ctx context.Context, options node.Options) error {
 	limitMemory()
+	procs.Spare(2)
 	signals, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	n, err := node.Open(signals, options)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 
 	rt "github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/wasm"
 )
@@ -89,7 +89,7 @@ func (e *Engine) Close() error {
 // Compile compiles a module and the trampolines to its host functions.
 // wazero's cache goes by the bytes, so the fingerprint is not needed.
 func (e *Engine) Compile(ctx context.Context, bytes []byte, imports []wasm.Import, _ [32]byte) (wasm.Code, error) {
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	ctx = experimental.WithCompilationWorkers(ctx, procs.Cores())
 	compiled, err := e.runtime.CompileModule(ctx, bytes)
 	if err != nil {
 		return nil, &vm.UnsupportedError{Feature: fmt.Sprintf("wazero cannot compile it: %v", err)}
