@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/wallaby-ao/wallaby/ao"
 )
 
 // listeners are the node's open ports. They are taken before anything else is
@@ -47,6 +50,38 @@ func (l *listeners) close() {
 			listener.Close()
 		}
 	}
+}
+
+// doors are the handlers of the node's ports. Until they are opened they answer
+// that the node is starting: a client that finds a port but no answer would wait.
+type doors struct{ gateway, mu, su, cu door }
+
+type door struct{ inner atomic.Pointer[http.Handler] }
+
+func (d *door) open(handler http.Handler) { d.inner.Store(&handler) }
+
+// ServeHTTP asks the handler behind the door.
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if handler := d.inner.Load(); handler != nil {
+		(*handler).ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	fmt.Fprintf(w, `{"error":"the node is starting: try again","code":%q}`+"\n", ao.CodeUnavailable)
+}
+
+// openDoors begins to answer on every port.
+func (n *Node) openDoors(context.Context) error {
+	n.servers = &servers{}
+	n.servers.serve(n.listeners.gateway, &n.doors.gateway, n.fail)
+	n.servers.serve(n.listeners.mu, &n.doors.mu, n.fail)
+	n.servers.serve(n.listeners.su, &n.doors.su, n.fail)
+	n.servers.serve(n.listeners.cu, &n.doors.cu, n.fail)
+	n.onClose("ports", n.servers.shutdown)
+	return nil
 }
 
 // servers answers HTTP on the node's listeners.

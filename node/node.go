@@ -21,6 +21,7 @@ type Node struct {
 	options   Options
 	dir       string
 	listeners *listeners
+	doors     doors
 	servers   *servers
 
 	scheduler dataitem.Signer
@@ -68,12 +69,13 @@ func Open(ctx context.Context, options Options) (*Node, error) {
 }
 
 // open takes each part in the order in which later parts need it. Ports come
-// first because they fail fast; serving comes last so that nothing is answered
-// by half a node.
+// first because they fail fast; their doors open last, so that nothing is
+// answered by half a node.
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		n.openListeners,
 		n.openDirectory,
+		n.openDoors,
 		n.openWallets,
 		n.openAdmin,
 		n.openGateway,

@@ -105,13 +105,11 @@ func (n *Node) openServers(context.Context) error {
 	})
 	units := map[string]http.Handler{"mu": mu, "su": su, "cu": cu}
 	own := n.ownHandlers(metrics)
-	s := &servers{}
-	n.servers = s
-	s.serve(n.listeners.gateway, n.withAdmin(front(units, own, n.gateway.Handler())), n.fail)
-	s.serve(n.listeners.mu, withOwn(own, mu), n.fail)
-	s.serve(n.listeners.su, withOwn(own, su), n.fail)
-	s.serve(n.listeners.cu, withOwn(own, cu), n.fail)
-	n.onClose("servers", s.shutdown)
+	n.doors.gateway.open(n.withAdmin(front(units, own, n.gateway.Handler())))
+	n.doors.mu.open(withOwn(own, mu))
+	n.doors.su.open(withOwn(own, su))
+	n.doors.cu.open(withOwn(own, cu))
+	n.onClose("servers", n.servers.shutdown)
 	return nil
 }
 

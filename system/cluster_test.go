@@ -22,6 +22,9 @@ import (
 	"github.com/wallaby-ao/wallaby/node"
 )
 
+// impatient does not wait for a node that has its port but does not answer yet.
+var impatient = &http.Client{Timeout: 2 * time.Second}
+
 // binary is the wallaby under test.
 var binary string
 
@@ -167,15 +170,11 @@ func (p *process) kill() {
 func (p *process) awaitReady() {
 	p.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		response, err := http.Get(p.base + "/readyz")
-		if err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
+		if isReady(p) {
+			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("node %s is not ready after a minute: %v\n%s", p.id, err, p.out.String())
+			p.t.Fatalf("node %s is not ready after a minute", p.id)
 		}
 	}
 }
