@@ -9,10 +9,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GO FUZZTIME STATICCHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build modules test unit race lint fuzz e2e bench clean
+.PHONY: help dev build modules test unit race lint fuzz e2e test-system bench clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## start a node with real aos modules on 127.0.0.1:4000 (ARGS="--port-base 5000")
 	@scripts/dev.sh $(ARGS)
@@ -40,6 +40,9 @@ fuzz: ## fuzz every target for FUZZTIME (30000x: so many inputs)
 
 e2e: ## run the real aoconnect against a node
 	@scripts/test.sh setup e2e
+
+test-system: ## kill, freeze and damage real nodes 200 times, and try 200 worlds (WALLABY_FAULTS, WALLABY_SEEDS)
+	@scripts/test.sh setup system
 
 bench: build ## measure a node and its peers (ARGS="node -o json")
 	bin/wallaby bench $(if $(ARGS),$(ARGS),node)

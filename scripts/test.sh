@@ -56,6 +56,14 @@ gofmt_clean() {
 
 unit() {
 	"$testsum" gotest "$counts" "go test" -timeout 10m ./...
+	"$testsum" gotest "$counts" "go test, guards taken out" -timeout 5m -tags mutant -run Mutant ./raft
+}
+
+# system is the long run: many more faults and worlds than unit tries.
+system() {
+	WALLABY_FAULTS=${WALLABY_FAULTS:-200} "$testsum" gotest "$counts" "go test, faults" -timeout 15m ./system
+	WALLABY_SEEDS=${WALLABY_SEEDS:-200} "$testsum" gotest "$counts" "go test, worlds" -timeout 30m \
+		-run 'ShortLog|ComeBack' ./raft
 }
 
 race() {
@@ -107,7 +115,7 @@ fi
 
 for part in "$@"; do
 	case "$part" in
-	setup | lint | unit | race | fuzz | e2e) echo "== $part" && "$part" ;;
+	setup | lint | unit | race | fuzz | e2e | system) echo "== $part" && "$part" ;;
 	*) echo "test.sh: no part named $part" >&2 && exit 2 ;;
 	esac
 done
