@@ -74,6 +74,9 @@ type errorJSON struct {
 	Code  ao.Code `json:"code"`
 }
 
+// WriteError answers with an error's status, for routes beside the units'.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) { writeError(w, r, err) }
+
 // writeError answers with an error's status. What went wrong inside the node is
 // for its log; the client learns only that it did.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {

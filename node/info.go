@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/raft"
 )
 
 // Info is what a client must know to use a node.
@@ -101,4 +104,33 @@ func (n *Node) Processes(ctx context.Context, after ao.ID, limit int) ([]Process
 		list = append(list, info)
 	}
 	return list, nil
+}
+
+// SequencingInfo says how a process is ordered and whom its order rests on.
+type SequencingInfo struct {
+	Process ao.ID  `json:"process"`
+	Epoch   uint64 `json:"epoch"`
+	Nonce   uint64 `json:"nonce"`
+	raft.Sequencing
+	// Survives is how many of the voters may be lost with their disks.
+	Survives int `json:"survives"`
+	// Equivocators are the addresses of the keys that could sign two orders.
+	Equivocators []string `json:"equivocators"`
+}
+
+// Sequencing describes the order of a process that this node has.
+func (n *Node) Sequencing(ctx context.Context, process ao.ID) (SequencingInfo, error) {
+	head, err := n.log.Linearizable().Head(ctx, process)
+	if errors.Is(err, aolog.ErrProcessUnknown) {
+		return SequencingInfo{}, ao.Errorf(ao.CodeNotFound, "process %s is not known to this node", process)
+	}
+	if err != nil {
+		return SequencingInfo{}, err
+	}
+	s := SequencingInfo{
+		Process: process, Epoch: head.Epoch, Nonce: head.Nonce, Sequencing: n.log.Sequencing(process),
+		Equivocators: []string{n.SchedulerAddress()},
+	}
+	s.Survives = (len(s.Voters) - 1) / 2
+	return s, nil
 }

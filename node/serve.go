@@ -17,9 +17,10 @@ import (
 
 // Paths of the gateway's port that are the node's own.
 const (
-	PathInfo      = "/wallaby/info"
-	PathProcesses = "/wallaby/processes"
-	PathCluster   = "/wallaby/cluster"
+	PathInfo       = "/wallaby/info"
+	PathProcesses  = "/wallaby/processes"
+	PathCluster    = "/wallaby/cluster"
+	PathSequencing = "/wallaby/sequencing"
 )
 
 func (n *Node) openMessenger(context.Context) error {
@@ -163,12 +164,13 @@ func withOwn(own map[string]http.HandlerFunc, next http.Handler) http.Handler {
 
 func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"/healthz":    func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") },
-		"/readyz":     n.serveReady,
-		"/metrics":    metrics.Handler().ServeHTTP,
-		PathInfo:      n.serveInfo,
-		PathProcesses: n.serveProcesses,
-		PathCluster:   func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
+		"/healthz":     func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") },
+		"/readyz":      n.serveReady,
+		"/metrics":     metrics.Handler().ServeHTTP,
+		PathInfo:       n.serveInfo,
+		PathProcesses:  n.serveProcesses,
+		PathSequencing: n.serveSequencing,
+		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }
 
@@ -215,6 +217,23 @@ func (n *Node) serveProcesses(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answerJSON(w, list)
+}
+
+// serveSequencing says how the process of a query is ordered.
+func (n *Node) serveSequencing(w http.ResponseWriter, r *http.Request) {
+	process, err := ao.ParseID(r.URL.Query().Get("process"))
+	if err != nil {
+		err = ao.Errorf(ao.CodeInvalid, "name a process: %w", err)
+	}
+	var info SequencingInfo
+	if err == nil {
+		info, err = n.Sequencing(r.Context(), process)
+	}
+	if err != nil {
+		aohttp.WriteError(w, r, err)
+		return
+	}
+	answerJSON(w, info)
 }
 
 func answerJSON(w http.ResponseWriter, value any) {

@@ -282,6 +282,24 @@ func (n *Node) Leader(process ao.ID) string {
 	return n.groups[n.placement.groupOf(process)].leader()
 }
 
+// Sequencing says how a process is ordered.
+type Sequencing struct {
+	Mode   string   `json:"mode"` // solo or raft:N
+	Group  uint32   `json:"group"`
+	Voters []string `json:"voters"`
+	Leader string   `json:"leader"` // "" when nobody is known to lead
+}
+
+// Sequencing describes the order of a process.
+func (n *Node) Sequencing(process ao.ID) Sequencing {
+	g := n.groups[n.placement.groupOf(process)]
+	s := Sequencing{Mode: "solo", Group: g.id, Voters: g.currentVoters(), Leader: g.leader()}
+	if len(g.planned) > 1 {
+		s.Mode = fmt.Sprintf("raft:%d", len(g.planned))
+	}
+	return s
+}
+
 // LeadChanged receives when this node began or ended to lead some group. It
 // holds at most one signal.
 func (n *Node) LeadChanged() <-chan struct{} { return n.changed }

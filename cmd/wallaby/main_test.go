@@ -55,6 +55,12 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		"unknown key type":   {append(nowhere, "wallet", "new", "--type", "dsa"), exitUsage, "--type must be"},
 		"bad module":         {[]string{"dev", "--ephemeral", "--module", "="}, exitError, "--module"},
 		"ports out of range": {[]string{"dev", "--ephemeral", "--port-base", "70000"}, exitError, "leaves no room"},
+		"no nodes":           {[]string{"cluster", "init", "--out", filepath.Join(dir, "c0")}, exitUsage, "--nodes n1=10.0.0.1:7000"},
+		"bad node":           {[]string{"cluster", "init", "--out", filepath.Join(dir, "c1"), "--nodes", "n1"}, exitUsage, "ID=HOST:PORT"},
+		"two nodes":          {[]string{"cluster", "init", "--out", filepath.Join(dir, "c2"), "--nodes", "a=h:1,b=h:2"}, exitError, "use 3 or 5"},
+		"no node file":       {[]string{"node"}, exitUsage, "--config"},
+		"absent node file":   {[]string{"node", "--config", filepath.Join(dir, "n1.yaml")}, exitError, "wallaby cluster init"},
+		"no operator":        {[]string{"cluster", "repair", "n2"}, exitUsage, "admin token"},
 		"bad log level":      {[]string{"dev", "--log-level", "loud"}, exitUsage, "--log-level"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,6 +72,39 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 				t.Errorf("%d lines instead of one: %q", lines+1, got.stderr)
 			}
 		})
+	}
+}
+
+// TestClusterInitMakesWhatANodeNeeds makes a cluster's files, starts nothing, and
+// refuses to make another over it.
+func TestClusterInitMakesWhatANodeNeeds(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "certs")
+	args := []string{"cluster", "init", "--name", "test", "--out", out, "--nodes", "a=127.0.0.1:7001,b=127.0.0.1:7002,c=127.0.0.1:7003"}
+	said := mustRun(t, args...)
+	for _, id := range []string{"a", "b", "c"} {
+		file := node.NodeFile(out, id)
+		if !strings.Contains(said, "wallaby node --config "+file) {
+			t.Errorf("init does not say how to start %s: %s", id, said)
+		}
+		options, err := node.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if options.Cluster.Self != id || len(options.Cluster.Members) != 3 || options.PortBase != 4000 {
+			t.Errorf("%s: %+v", file, options)
+		}
+		if _, err := os.Stat(filepath.Join(out, id, "ca.key")); err == nil {
+			t.Errorf("node %s got the authority's key", id)
+		}
+		for _, private := range []string{"node.key", "wallets/scheduler.json"} {
+			info, err := os.Stat(filepath.Join(out, id, private))
+			if err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s of node %s: %v, %v", private, id, info, err)
+			}
+		}
+	}
+	if again := runCommand(t, "", args...); again.code != exitError || !strings.Contains(again.stderr, "holds a cluster already") {
+		t.Errorf("init over a cluster: exit %d, %s", again.code, again.stderr)
 	}
 }
 
@@ -155,6 +194,7 @@ func TestCommandsAgainstANode(t *testing.T) {
 	}
 	for command, want := range map[string]string{
 		"processes": process, "log " + process: message, "results " + process: "40", "status": n.SchedulerAddress(),
+		"process sequencing " + process: "who holds the key of " + n.SchedulerAddress(), "cluster status": n.Info().URLs.Gateway,
 	} {
 		if got := mustRun(t, strings.Fields(command)...); !strings.Contains(got, want) {
 			t.Errorf("wallaby %s does not show %s:\n%s", command, want, got)

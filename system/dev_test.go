@@ -1,0 +1,73 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// said is what a process has printed so far.
+type said struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// TestDevClusterIsOneCommand starts three nodes with one command, twice on the
+// same directory, and stops them with Ctrl-C.
+func TestDevClusterIsOneCommand(t *testing.T) {
+	dir, base := t.TempDir(), 0
+	for base == 0 || !portsAreFree(base+10) || !portsAreFree(base+20) {
+		base = freePorts(t)
+	}
+	for range 2 {
+		out := &said{}
+		cmd := exec.Command(binary, "dev", "--cluster", "3", "--data-dir", dir, "--port-base", fmt.Sprint(base))
+		cmd.Stdout, cmd.Stderr = out, out
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(out.String(), "Any node takes any message"); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("no panel after a minute: %s", out)
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		status := ""
+		for leads := 0; leads < 8 && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+			b, err := exec.CommandContext(ctx, binary, "cluster", "status", "-o", "json", "--url", fmt.Sprintf("http://127.0.0.1:%d", base+10)).Output()
+			status = string(b)
+			if leads = strings.Count(status, `"role": "leader"`); err != nil {
+				t.Fatalf("cluster status: %v", err)
+			}
+		}
+		cancel()
+		if strings.Count(status, `"role": "leader"`) != 8 {
+			t.Errorf("not every group has a leader: %s", status)
+		}
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("Ctrl-C: %v: %s", err, out)
+		}
+	}
+}
