@@ -257,9 +257,8 @@ func (c *simCluster) client(number int, stop <-chan struct{}, told *acks) {
 	}
 }
 
-// settle waits until every node has what was acknowledged, and checks it.
-func (c *simCluster) settle(told *acks) {
-	c.t.Helper()
+// verify waits until every node has what was acknowledged, and checks it.
+func (c *simCluster) verify(told *acks) error {
 	known := told.snapshot()
 	processes := map[ao.ID]bool{}
 	for _, entry := range known {
@@ -270,39 +269,35 @@ func (c *simCluster) settle(told *acks) {
 		n := c.node(id).log
 		for process := range processes {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			if err := n.Sync(ctx, process); err != nil {
-				c.t.Fatalf("sync node %s: %v", id, err)
-			}
+			head, err := n.Linearizable().Head(ctx, process)
 			cancel()
-			head, err := n.Head(context.Background(), process)
 			if err != nil {
-				c.t.Fatalf("head of %s on %s: %v", process, id, err)
+				return fmt.Errorf("head of %s on %s: %w", process, id, err)
 			}
 			if other, ok := heads[process]; ok && other != head {
-				c.t.Errorf("head of %s is %+v on %s and %+v elsewhere", process, head, id, other)
+				return fmt.Errorf("head of %s is %+v on %s and %+v elsewhere", process, head, id, other)
 			}
 			heads[process] = head
-			checkNoDoubles(c.t, n, process)
+			if err := checkNoDoubles(n, process); err != nil {
+				return fmt.Errorf("process %s on %s: %w", process, id, err)
+			}
 		}
 		if err := checkAcks(n, known); err != nil {
-			c.t.Errorf("node %s: %v", id, err)
+			return fmt.Errorf("node %s: %w", id, err)
 		}
 	}
+	return nil
 }
 
-func checkNoDoubles(t *testing.T, n *Node, process ao.ID) {
-	t.Helper()
+func checkNoDoubles(n *Node, process ao.ID) error {
 	seen := map[ao.ID]uint64{}
-	err := n.Range(context.Background(), process, 0, 1<<60, func(e log.Entry) error {
+	return n.Range(context.Background(), process, 0, 1<<60, func(e log.Entry) error {
 		if first, double := seen[messageID(e)]; double {
 			return fmt.Errorf("message %s has the places %d and %d", messageID(e), first, e.Nonce)
 		}
 		seen[messageID(e)] = e.Nonce
 		return nil
 	})
-	if err != nil {
-		t.Errorf("process %s: %v", process, err)
-	}
 }
 
 func TestThreeNodesAreALog(t *testing.T) {
@@ -381,6 +376,8 @@ func breakCluster(t *testing.T, seed int64) {
 	if after := len(told.snapshot()); after == before {
 		t.Errorf("no message was taken for 10 seconds after all was healed")
 	}
-	c.settle(&told)
+	if err := c.verify(&told); err != nil {
+		t.Error(err)
+	}
 	t.Logf("%d messages acknowledged", len(told.snapshot()))
 }

@@ -245,22 +245,34 @@ func (g *group) close() error {
 		g.pipeline.close()
 	}
 	g.progress.close()
+	if g.raft != nil && g.node.failed() == nil {
+		// Nothing to take a snapshot of is no fault.
+		if err := g.raft.Snapshot().Error(); err != nil && !errors.Is(err, hraft.ErrNothingNewToSnapshot) {
+			closeErr = fmt.Errorf("snapshot the log: %w", err)
+		}
+		g.handOver()
+	}
 	// Before Raft: it leaves what is in its queue without an answer when it ends.
 	close(g.stop)
 	g.wait.Wait()
 	if g.raft != nil {
-		if g.node.failed() == nil {
-			// Nothing to take a snapshot of is no fault.
-			if err := g.raft.Snapshot().Error(); err != nil && !errors.Is(err, hraft.ErrNothingNewToSnapshot) {
-				closeErr = fmt.Errorf("snapshot the log: %w", err)
-			}
-		}
 		closeErr = errors.Join(closeErr, g.raft.Shutdown().Error())
 	}
 	if closer, ok := g.transport.(hraft.WithClose); ok {
 		closeErr = errors.Join(closeErr, closer.Close())
 	}
 	return closeErr
+}
+
+// handOver gives the lead to another node before this one goes, so that nobody
+// has to wait until it counts as lost. If nobody takes it, they wait.
+func (g *group) handOver() {
+	if len(g.planned) == 1 || g.raft.State() != hraft.Leader {
+		return
+	}
+	if err := g.raft.LeadershipTransfer().Error(); err != nil {
+		g.node.options.Logger.Debug().Err(err).Uint32("group", g.id).Msg("nobody takes over the lead")
+	}
 }
 
 // closeStores closes the files once Raft is stopped.

@@ -15,6 +15,7 @@ import (
 
 	hraft "github.com/hashicorp/raft"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
@@ -181,14 +182,20 @@ func (n *Node) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	// After a crash each group puts its newest entries into the index again.
+	var opening errgroup.Group
+	opening.SetLimit(procs.Cores())
 	for _, id := range n.placement.groups() {
-		g, err := n.openGroup(id, o.voters(), clean)
-		n.groupsMu.Lock()
-		n.groups[id] = g
-		n.groupsMu.Unlock()
-		if err != nil {
+		opening.Go(func() error {
+			g, err := n.openGroup(id, o.voters(), clean)
+			n.groupsMu.Lock()
+			defer n.groupsMu.Unlock()
+			n.groups[id] = g
 			return err
-		}
+		})
+	}
+	if err := opening.Wait(); err != nil {
+		return err
 	}
 	if o.Transport != nil {
 		n.serve(o.Transport)

@@ -156,30 +156,6 @@ func repair(t *testing.T, c *simCluster, by, node string) {
 	}
 }
 
-// verify is settle with an error instead of a failed test.
-func (c *simCluster) verify(told *acks) error {
-	known := told.snapshot()
-	processes := map[ao.ID]bool{}
-	for _, entry := range known {
-		processes[entry.Process] = true
-	}
-	for _, id := range c.ids {
-		n := c.node(id).log
-		for process := range processes {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			err := n.Sync(ctx, process)
-			cancel()
-			if err != nil {
-				return fmt.Errorf("sync node %s: %w", id, err)
-			}
-		}
-		if err := checkAcks(n, known); err != nil {
-			return fmt.Errorf("node %s: %w", id, err)
-		}
-	}
-	return nil
-}
-
 func TestANodeWithoutItsDataDoesNotComeBackByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newSimCluster(t, 1, "n1", "n2", "n3")
@@ -219,6 +195,45 @@ func TestANodeWithoutItsDataDoesNotComeBackByItself(t *testing.T) {
 		if err := c.node("n1").log.Repair(ctx, "n3", func(string) {}); ao.CodeOf(err) != ao.CodeConflict {
 			t.Errorf("repair of a node that is well: %v", err)
 		}
+		c.close()
+	})
+}
+
+// TestALeaderThatStopsHandsOver: a node that is stopped in good order leaves no
+// group without a leader for as long as it takes to miss one. Time is virtual.
+func TestALeaderThatStopsHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSimCluster(t, 1, "n1", "n2", "n3")
+		time.Sleep(10 * time.Second)
+		leads := func(id string) (n int) {
+			for _, group := range c.node(id).log.Status() {
+				if group.Role == "leader" {
+					n++
+				}
+			}
+			return n
+		}
+		leaver := "n1"
+		for _, id := range c.ids {
+			if leads(id) > leads(leaver) {
+				leaver = id
+			}
+		}
+		if leads(leaver) == 0 {
+			t.Fatal("nobody leads")
+		}
+		image := c.stop(leaver)
+		time.Sleep(DefaultTimeouts.Heartbeat / 3) // an election's own time
+		all := 0
+		for _, id := range c.ids {
+			if id != leaver {
+				all += leads(id)
+			}
+		}
+		if all != GroupsPerSet {
+			t.Errorf("of %d groups %d have a leader when the node has stopped", GroupsPerSet, all)
+		}
+		c.boot(leaver, image)
 		c.close()
 	})
 }

@@ -1,0 +1,107 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/raft"
+)
+
+// ClusterStatus is every node of the cluster as it sees itself.
+type ClusterStatus struct {
+	Name  string       `json:"name"`
+	Nodes []NodeStatus `json:"nodes"`
+}
+
+// NodeStatus is one node with its groups.
+type NodeStatus struct {
+	ID      string             `json:"id"`
+	Address string             `json:"address"`
+	Version string             `json:"version,omitempty"`
+	URLs    URLs               `json:"urls"`
+	Groups  []raft.GroupStatus `json:"groups"`
+	Engine  EngineStatus       `json:"engine"`
+	// Error says why nothing more is known of the node.
+	Error string `json:"error,omitempty"`
+}
+
+func (n *Node) nodeStatus() NodeStatus {
+	info := n.Info()
+	status := NodeStatus{ID: info.Node, Version: info.Version, URLs: info.URLs, Groups: n.log.Status(), Engine: info.Engine}
+	if n.options.Cluster != nil {
+		status.Address = n.options.Cluster.address(info.Node)
+	}
+	return status
+}
+
+func (n *Node) answerStatus(context.Context, string, []byte) ([]byte, error) {
+	return json.Marshal(n.nodeStatus())
+}
+
+// serveRepair runs raft's repair and reports its steps, one a line, as they happen.
+func (n *Node) serveRepair(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	controller := http.NewResponseController(w)
+	say := func(line string) {
+		fmt.Fprintln(w, line)
+		_ = controller.Flush()
+	}
+	if err := n.log.Repair(r.Context(), r.URL.Query().Get("node"), say); err != nil {
+		say("error: " + err.Error())
+		return
+	}
+	say("done")
+}
+
+// serveTransfer has another node lead a group.
+func (n *Node) serveTransfer(w http.ResponseWriter, r *http.Request) {
+	group, err := strconv.ParseUint(r.URL.Query().Get("group"), 10, 32)
+	if err == nil {
+		err = n.log.TransferLead(r.Context(), uint32(group), r.URL.Query().Get("node"))
+	}
+	if err != nil {
+		answer(w, http.StatusBadRequest, "error: "+err.Error()+"\n")
+		return
+	}
+	answer(w, http.StatusOK, "done\n")
+}
+
+// statusTimeout bounds how long a node is waited for.
+const statusTimeout = 2 * time.Second
+
+// ClusterStatus asks every node how it is.
+func (n *Node) ClusterStatus(ctx context.Context) ClusterStatus {
+	c := n.options.Cluster
+	if c == nil {
+		return ClusterStatus{Nodes: []NodeStatus{n.nodeStatus()}}
+	}
+	status := ClusterStatus{Name: c.Name, Nodes: make([]NodeStatus, len(c.Members))}
+	var wait sync.WaitGroup
+	for i, member := range c.Members {
+		wait.Go(func() { status.Nodes[i] = n.statusOf(ctx, member) })
+	}
+	wait.Wait()
+	return status
+}
+
+func (n *Node) statusOf(ctx context.Context, member Member) NodeStatus {
+	if member.ID == n.options.Cluster.Self {
+		return n.nodeStatus()
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status := NodeStatus{ID: member.ID, Address: member.Address}
+	b, err := n.transport.Call(ctx, member.ID, callStatus, nil)
+	if err == nil {
+		err = json.Unmarshal(b, &status)
+	}
+	if err != nil {
+		status.Error = err.Error()
+	}
+	return status
+}
