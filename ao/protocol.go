@@ -36,6 +36,10 @@ const (
 	TagContentType    = "Content-Type"
 	TagURL            = "Url"
 	TagTimeToLive     = "Time-To-Live"
+	// TagSequencing is Wallaby's own: the mode in which a process is ordered.
+	TagSequencing = "Sequencing"
+	// TagAssignment names an assignment in an operator's attestation.
+	TagAssignment = "Assignment"
 )
 
 // Tag values of the data protocol.
@@ -48,4 +52,9 @@ const (
 	TypeMessage           = "Message"
 	TypeAssignment        = "Assignment"
 	TypeSchedulerLocation = "Scheduler-Location"
+
+	// These types are Wallaby's own: an operator's signature under a process's
+	// order, and a signed wish to have a process ordered otherwise.
+	TypeAttestation = "Attestation"
+	TypeSequencing  = "Sequencing"
 )

@@ -28,10 +28,12 @@ type SUOptions struct {
 	Log aolog.Log
 	// Stale answers reads that ask for ?stale with what this node has; nil: Log
 	// does.
-	Stale   aolog.Log
-	Weave   Weave
-	Address string // of the scheduler, in the form gateways index
-	NowMS   func() int64
+	Stale aolog.Log
+	Weave Weave
+	// Sequencing answers about how processes are ordered; nil: nobody does.
+	Sequencing Sequencing
+	Address    string // of the scheduler, in the form gateways index
+	NowMS      func() int64
 }
 
 type su struct{ SUOptions }
@@ -64,6 +66,12 @@ func (s *su) routes() http.Handler {
 	router.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }).Methods(http.MethodGet)
 	router.HandleFunc("/processes/{process}", s.process).Methods(http.MethodGet)
 	router.HandleFunc("/{process}/latest", s.latest).Methods(http.MethodGet)
+	if s.Sequencing != nil {
+		router.HandleFunc("/evidence", s.accuse).Methods(http.MethodPost)
+		router.HandleFunc("/evidence", s.evidence).Methods(http.MethodGet)
+		router.HandleFunc("/{process}/attestations", s.attestations).Methods(http.MethodGet)
+		router.HandleFunc("/{process}/sequencing", s.order).Methods(http.MethodPost)
+	}
 	router.HandleFunc("/{id}", s.get).Methods(http.MethodGet)
 	return router
 }

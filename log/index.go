@@ -19,7 +19,13 @@ import (
 // Keys, each beginning with a letter:
 //
 //	E process nonce  → place of the entry, timestamp
-//	H process        → head
+//	H process        → ordering: the newest epoch of which all before is here
+//	G process group  → ordering of that group, where it is not the one under H
+//	W group process  → opening: the group goes on with a process sealed elsewhere
+//	T process epoch  → opening that began the epoch
+//	U process epoch  → ordering at which the epoch was sealed
+//	S voters shard   → shard: where it was moved to
+//	K process nonce  → attestations of the hash chain at that nonce
 //	I process id     → nonce; id is a dedupe key or an assignment id
 //	L id             → process, nonce of the entry that holds the item with that id
 //	B id             → process, nonce of the first bare assignment of that id
@@ -51,40 +57,61 @@ type Indexed struct {
 	Entry Entry
 	Place Place
 	Keys  []ao.ID // dedupe keys
-	// KeepHead puts an older entry in again without moving the head back.
-	KeepHead bool
 }
 
-// Put adds the entries of one Raft index and notes that the group is applied up
-// to there. It is seen at once and stored soon.
-func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
+// Update is what one Raft index changes.
+type Update struct {
+	Entries []Indexed
+	// Newest are orderings of which all before is here, Apart those of which it
+	// is not, or which another group's have followed.
+	Newest, Apart []Ordering
+	// Sealed are orderings at the end of their epochs.
+	Sealed []Ordering
+	// Waiting are openings that a group must make; Opened were made.
+	Waiting, Opened []Opening
+	Shards          []Shard
+	Attested        []Attested
+}
+
+// Put adds what one Raft index changes and notes that the group is applied up to
+// there. It is seen at once and stored soon.
+func (x *Index) Put(group uint32, index uint64, u Update) error {
 	// A bare assignment of an item keeps the first place.
 	bare := map[int]bool{}
-	for i, e := range entries {
+	for i, e := range u.Entries {
 		bare[i] = e.Entry.IsBare() && !x.has(key('B', e.Entry.Message[:]))
 	}
 	return x.overlay.put(func(set func(k, v []byte)) {
-		for i, e := range entries {
-			process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
-			set(key('E', process, nonce), encodePlace(e.Place))
-			place := append(append([]byte(nil), process...), nonce...)
-			for _, id := range append([]ao.ID{e.Entry.ID}, e.Keys...) {
-				set(key('I', process, id[:]), nonce)
-			}
-			set(key('L', e.Entry.ID[:]), place)
-			// A bare assignment must not hide where the message itself is, which
-			// may be in another group and be indexed later.
-			if id := messageOrProcess(e.Entry); !e.Entry.IsBare() {
-				set(key('L', id[:]), place)
-			} else if bare[i] {
-				set(key('B', id[:]), place)
-			}
-			if !e.KeepHead {
-				set(key('H', process), encodeHead(HeadOf(e.Entry)))
-			}
+		for i, e := range u.Entries {
+			putEntry(set, e, bare[i])
+		}
+		u.putOrderings(set)
+		for _, s := range u.Shards {
+			set(shardKey(s.Voters, s.Number), s.encode())
+		}
+		for _, a := range u.Attested {
+			set(key('K', a.Process[:], nonceBytes(a.Nonce)), a.encode())
 		}
 		set(groupKey(group), binary.BigEndian.AppendUint64(nil, index))
 	})
+}
+
+func putEntry(set func(k, v []byte), e Indexed, firstBare bool) {
+	process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
+	set(key('E', process, nonce), encodePlace(e.Place))
+	place := append(append([]byte(nil), process...), nonce...)
+	set(key('I', process, e.Entry.ID[:]), nonce)
+	for _, id := range e.Keys {
+		set(key('I', process, id[:]), nonce)
+	}
+	set(key('L', e.Entry.ID[:]), place)
+	// A bare assignment must not hide where the message itself is, which may be
+	// in another group and be indexed later.
+	if id := messageOrProcess(e.Entry); !e.Entry.IsBare() {
+		set(key('L', id[:]), place)
+	} else if firstBare {
+		set(key('B', id[:]), place)
+	}
 }
 
 func messageOrProcess(e Entry) ao.ID {
@@ -109,19 +136,6 @@ func (x *Index) Applied(group uint32) (uint64, error) {
 		return 0, err
 	}
 	return binary.BigEndian.Uint64(b), nil
-}
-
-// Head gives a process's head, or ErrProcessUnknown.
-func (x *Index) Head(process ao.ID) (Head, error) {
-	b, err := x.get(key('H', process[:]))
-	if errors.Is(err, ErrEntryUnknown) {
-		return Head{}, ErrProcessUnknown
-	}
-	if err != nil {
-		return Head{}, err
-	}
-	head, err := decodeHead(process, b)
-	return head, x.broken(err)
 }
 
 // Place gives where an entry is, or ErrEntryUnknown.
@@ -220,40 +234,6 @@ func (x *Index) NonceAfter(head Head, timestampMS int64) (uint64, error) {
 	return uint64(n), nil
 }
 
-// Heads lists heads in order of process id, after the given one.
-func (x *Index) Heads(after ao.ID, limit int) ([]Head, error) {
-	if err := x.overlay.drain(); err != nil {
-		return nil, err
-	}
-	var heads []Head
-	err := x.db.View(func(txn *badger.Txn) error {
-		options := badger.DefaultIteratorOptions
-		options.PrefetchValues = false
-		options.Prefix = []byte{'H'}
-		it := txn.NewIterator(options)
-		defer it.Close()
-		for it.Seek(key('H', after[:])); it.Valid() && len(heads) < limit; it.Next() {
-			var process ao.ID
-			copy(process[:], it.Item().Key()[1:])
-			if process == after {
-				continue
-			}
-			if err := it.Item().Value(func(b []byte) error {
-				head, err := decodeHead(process, b)
-				heads = append(heads, head)
-				return err
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, x.broken(fmt.Errorf("list processes: %w", err))
-	}
-	return heads, nil
-}
-
 func (x *Index) has(k []byte) bool {
 	_, err := x.get(k)
 	return err == nil
@@ -261,6 +241,9 @@ func (x *Index) has(k []byte) bool {
 
 func (x *Index) get(k []byte) (value []byte, err error) {
 	if value, ok := x.overlay.get(k); ok {
+		if value == nil {
+			return nil, ErrEntryUnknown
+		}
 		return value, nil
 	}
 	err = x.db.View(func(txn *badger.Txn) error {
@@ -271,8 +254,11 @@ func (x *Index) get(k []byte) (value []byte, err error) {
 		value, err = item.ValueCopy(nil)
 		return err
 	})
-	if errors.Is(err, badger.ErrKeyNotFound) {
+	switch {
+	case errors.Is(err, badger.ErrKeyNotFound):
 		return nil, ErrEntryUnknown
+	case errors.Is(err, badger.ErrDBClosed):
+		return nil, ErrClosed
 	}
 	if err != nil {
 		return nil, x.broken(fmt.Errorf("read log index: %w", err))
@@ -282,7 +268,7 @@ func (x *Index) get(k []byte) (value []byte, err error) {
 
 const (
 	placeBytes = 4 + 8 + 4 + 8
-	headBytes  = 8 + 8 + 32 + 32 + 8
+	headBytes  = 8 + 8 + 32 + 32 + 8 + 8
 )
 
 func encodePlace(p Place) []byte {
@@ -310,7 +296,8 @@ func encodeHead(h Head) []byte {
 	b = binary.BigEndian.AppendUint64(b, h.Nonce)
 	b = append(b, h.Assignment[:]...)
 	b = append(b, h.HashChain[:]...)
-	return binary.BigEndian.AppendUint64(b, uint64(h.TimestampMS))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.TimestampMS))
+	return binary.BigEndian.AppendUint64(b, h.BlockHeight)
 }
 
 func decodeHead(process ao.ID, b []byte) (h Head, err error) {
@@ -323,5 +310,6 @@ func decodeHead(process ao.ID, b []byte) (h Head, err error) {
 	copy(h.Assignment[:], b[16:])
 	copy(h.HashChain[:], b[48:])
 	h.TimestampMS = int64(binary.BigEndian.Uint64(b[80:]))
+	h.BlockHeight = binary.BigEndian.Uint64(b[88:])
 	return h, nil
 }

@@ -87,12 +87,13 @@ func (e Entry) Item() (*dataitem.Item, error) { return dataitem.Parse(e.ItemByte
 
 // Head is the newest place of a process: all that the next one depends on.
 type Head struct {
-	Process     ao.ID
-	Epoch       uint64
-	Nonce       uint64
-	Assignment  ao.ID
-	HashChain   ao.ID
-	TimestampMS int64
+	Process     ao.ID  `json:"process"`
+	Epoch       uint64 `json:"epoch"`
+	Nonce       uint64 `json:"nonce"`
+	Assignment  ao.ID  `json:"assignment"`
+	HashChain   ao.ID  `json:"hashChain"`
+	TimestampMS int64  `json:"timestamp"`
+	BlockHeight uint64 `json:"blockHeight"`
 }
 
 // Position is a place in a group's commit order. Positions of one group are

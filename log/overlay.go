@@ -36,7 +36,8 @@ func openOverlay(db *kv.DB) *overlay {
 	return o
 }
 
-// put adds keys at once: readers see all of them or none.
+// put adds keys at once: readers see all of them or none. A nil value takes the
+// key away.
 func (o *overlay) put(add func(set func(key, value []byte))) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -125,6 +126,10 @@ func (o *overlay) write(keys map[string][]byte) error {
 	for _, applied := range []bool{false, true} {
 		for key, value := range keys {
 			if (key[0] == keyApplied) == applied {
+				if value == nil {
+					errs = append(errs, batch.Delete([]byte(key)))
+					continue
+				}
 				errs = append(errs, batch.Set([]byte(key), value))
 			}
 		}

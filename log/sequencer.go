@@ -19,7 +19,8 @@ type Sequencer struct {
 
 // Step gives the assignment that follows head, unsigned and without an id.
 // started is false for a process that has no entry yet, and head is then
-// ignored. Timestamps rise strictly within a process, whatever the clock does.
+// ignored. Timestamps rise strictly within a process, whatever the clock does, and
+// heights never fall.
 func (s Sequencer) Step(head Head, started bool, proposal Proposal, nowMS int64, blockHeight uint64) ao.Assignment {
 	a := ao.Assignment{
 		Process:     proposal.Process,
@@ -36,6 +37,8 @@ func (s Sequencer) Step(head Head, started bool, proposal Proposal, nowMS int64,
 	a.Nonce = head.Nonce + 1
 	a.HashChain = ao.NextHashChain(head.Assignment, head.HashChain)
 	a.TimestampMS = max(nowMS, head.TimestampMS+1)
+	// The next leader may know of fewer blocks.
+	a.BlockHeight = max(blockHeight, head.BlockHeight)
 	return a
 }
 
@@ -79,7 +82,7 @@ func (s Sequencer) checkOwner(entry Entry) error {
 func HeadOf(entry Entry) Head {
 	return Head{
 		Process: entry.Process, Epoch: entry.Epoch, Nonce: entry.Nonce,
-		Assignment: entry.ID, HashChain: entry.HashChain, TimestampMS: entry.TimestampMS,
+		Assignment: entry.ID, HashChain: entry.HashChain, TimestampMS: entry.TimestampMS, BlockHeight: entry.BlockHeight,
 	}
 }
 

@@ -16,8 +16,10 @@ import (
 
 // Paths that only an operator may use: they want the node's admin token.
 const (
-	PathRepair   = "/wallaby/admin/repair"
-	PathTransfer = "/wallaby/admin/transfer-leader"
+	PathRepair        = "/wallaby/admin/repair"
+	PathTransfer      = "/wallaby/admin/transfer-leader"
+	PathSetSequencing = "/wallaby/admin/set-sequencing"
+	PathMoveShard     = "/wallaby/admin/move-shard"
 )
 
 // AdminTokenFile is the file in a node's data directory whose content an

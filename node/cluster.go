@@ -12,6 +12,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/raft"
 )
 
@@ -20,6 +21,9 @@ type Cluster struct {
 	Name    string
 	Self    string
 	Members []Member
+	// Mode orders processes that do not choose; default: all nodes are voters. It
+	// must be the same on all nodes.
+	Mode aolog.Mode
 	// CredentialsDir holds what cluster init made for this node.
 	CredentialsDir string
 	// WalletDir holds the cluster's scheduler and authority keys.
@@ -30,6 +34,21 @@ type Cluster struct {
 type Member struct {
 	ID      string `json:"id" yaml:"id"`
 	Address string `json:"address" yaml:"address"` // host:port that the other nodes reach
+	// Operator is the address of the key that this node's operator has alone, for
+	// cosigned processes.
+	Operator ao.ID `json:"operator" yaml:"operator,omitempty"`
+}
+
+// operators gives the operators' addresses, by node; empty unless all have one.
+func (c *Cluster) operators() map[string]ao.ID {
+	operators := map[string]ao.ID{}
+	for _, member := range c.Members {
+		if member.Operator.IsZero() {
+			return nil
+		}
+		operators[member.ID] = member.Operator
+	}
+	return operators
 }
 
 func (c *Cluster) ids() []string {

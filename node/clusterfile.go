@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/raft"
 )
 
@@ -26,6 +28,8 @@ type File struct {
 	DataDir     string   `yaml:"data-dir"`
 	Host        string   `yaml:"host"`
 	PortBase    int      `yaml:"port-base"`
+	// Sequencing orders processes that do not choose, the same on all nodes.
+	Sequencing string `yaml:"sequencing,omitempty"`
 }
 
 // ReadFile reads a node's file into options.
@@ -40,6 +44,12 @@ func ReadFile(path string) (Options, error) {
 	if err := decoder.Decode(&f); err != nil {
 		return Options{}, fmt.Errorf("node file %s: %w", path, err)
 	}
+	var mode aolog.Mode
+	if f.Sequencing != "" {
+		if mode, err = aolog.ParseMode(f.Sequencing); err != nil {
+			return Options{}, fmt.Errorf("node file %s: %w", path, err)
+		}
+	}
 	from := func(name string) string {
 		if name == "" || filepath.IsAbs(name) {
 			return name
@@ -49,7 +59,7 @@ func ReadFile(path string) (Options, error) {
 	return Options{
 		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase,
 		Cluster: &Cluster{
-			Name: f.Cluster, Self: f.Node, Members: f.Nodes, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
+			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
 		},
 	}, nil
 }
@@ -85,6 +95,14 @@ func CreateCluster(dir string, plan ClusterPlan, now time.Time) error {
 		if _, err := CreateWallet(filepath.Join(dir, walletsDir, name), dataitem.Ethereum); err != nil {
 			return err
 		}
+	}
+	plan.Members = slices.Clone(plan.Members)
+	for i, member := range plan.Members {
+		operator, err := CreateWallet(filepath.Join(NodeDir(dir, member.ID), walletsDir, operatorWallet), dataitem.Ethereum)
+		if err != nil {
+			return err
+		}
+		plan.Members[i].Operator = dataitem.AddressOf(operator.Owner())
 	}
 	for i, member := range plan.Members {
 		portBase := 4000

@@ -45,17 +45,22 @@ func (n *Node) answerStatus(context.Context, string, []byte) ([]byte, error) {
 
 // serveRepair runs raft's repair and reports its steps, one a line, as they happen.
 func (n *Node) serveRepair(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	controller := http.NewResponseController(w)
-	say := func(line string) {
-		fmt.Fprintln(w, line)
-		_ = controller.Flush()
-	}
+	say := steps(w)
 	if err := n.log.Repair(r.Context(), r.URL.Query().Get("node"), say); err != nil {
 		say("error: " + err.Error())
 		return
 	}
 	say("done")
+}
+
+// steps answers line by line, as things happen.
+func steps(w http.ResponseWriter) func(line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	controller := http.NewResponseController(w)
+	return func(line string) {
+		fmt.Fprintln(w, line)
+		_ = controller.Flush()
+	}
 }
 
 // serveTransfer has another node lead a group.

@@ -114,8 +114,10 @@ type SequencingInfo struct {
 	raft.Sequencing
 	// Survives is how many of the voters may be lost with their disks.
 	Survives int `json:"survives"`
-	// Equivocators are the addresses of the keys that could sign two orders.
+	// Equivocators are the addresses of the keys that could sign two orders, if
+	// Colluding of them did.
 	Equivocators []string `json:"equivocators"`
+	Colluding    int      `json:"colluding"`
 }
 
 // Sequencing describes the order of a process that this node has.
@@ -127,9 +129,19 @@ func (n *Node) Sequencing(ctx context.Context, process ao.ID) (SequencingInfo, e
 	if err != nil {
 		return SequencingInfo{}, err
 	}
+	sequencing, err := n.log.Sequencing(process)
+	if err != nil {
+		return SequencingInfo{}, err
+	}
 	s := SequencingInfo{
-		Process: process, Epoch: head.Epoch, Nonce: head.Nonce, Sequencing: n.log.Sequencing(process),
-		Equivocators: []string{n.SchedulerAddress()},
+		Process: process, Epoch: head.Epoch, Nonce: head.Nonce, Sequencing: sequencing,
+		Equivocators: []string{n.SchedulerAddress()}, Colluding: 1,
+	}
+	if k := sequencing.Mode.Cosigners; k > 0 {
+		s.Equivocators, s.Colluding = nil, k
+		for _, voter := range sequencing.Voters {
+			s.Equivocators = append(s.Equivocators, n.options.Cluster.operators()[voter].String())
+		}
 	}
 	s.Survives = (len(s.Voters) - 1) / 2
 	return s, nil

@@ -26,6 +26,7 @@ type Node struct {
 
 	scheduler dataitem.Signer
 	authority dataitem.Signer
+	operator  dataitem.Signer // this node's own, in a cluster that has such keys
 
 	transport *raft.Transport // nil when the node is alone
 	gateway   *gateway.Gateway
@@ -169,8 +170,28 @@ func (n *Node) openWallets(context.Context) (err error) {
 	if n.scheduler, err = open(filepath.Join(dir, schedulerWallet), dataitem.Ethereum); err != nil {
 		return err
 	}
-	n.authority, err = open(filepath.Join(dir, authorityWallet), dataitem.Ethereum)
-	return err
+	if n.authority, err = open(filepath.Join(dir, authorityWallet), dataitem.Ethereum); err != nil {
+		return err
+	}
+	return n.openOperator(dir)
+}
+
+// openOperator reads the key that this node's operator has alone.
+func (n *Node) openOperator(dir string) error {
+	c := n.options.Cluster
+	if c == nil || len(c.operators()) == 0 {
+		return nil
+	}
+	path := filepath.Join(dir, operatorWallet)
+	signer, err := LoadWallet(path)
+	if err != nil {
+		return fmt.Errorf("the operator's key of node %s: %w", c.Self, err)
+	}
+	if want := c.operators()[c.Self]; dataitem.AddressOf(signer.Owner()) != want {
+		return fmt.Errorf("%s is not the key that the node's file names as the operator of node %s (%s)", path, c.Self, want)
+	}
+	n.operator = signer
+	return nil
 }
 
 // The keys of a node, or of a cluster.
@@ -178,6 +199,7 @@ const (
 	walletsDir      = "wallets"
 	schedulerWallet = "scheduler.json"
 	authorityWallet = "authority.json"
+	operatorWallet  = "operator.json"
 )
 
 func (n *Node) openState(context.Context) error {

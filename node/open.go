@@ -42,6 +42,8 @@ func (n *Node) openLog(ctx context.Context) error {
 	}
 	if c := n.options.Cluster; c != nil {
 		options.Self, options.Voters = c.Self, c.ids()
+		options.Mode, options.Operator, options.Operators = c.Mode, n.operator, c.operators()
+		options.Evidence = n.keepEvidence
 	}
 	log, err := raft.Open(ctx, options)
 	if err != nil {

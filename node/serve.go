@@ -98,7 +98,7 @@ func (n *Node) openServers(context.Context) error {
 	base := aohttp.Base{Metrics: metrics, Logger: n.options.Logger.With().Str("pkg", "http").Logger()}
 	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
-	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Address: n.SchedulerAddress(), NowMS: nowMS})
+	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
 	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.messenger}})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: log, Evaluator: n.engine, NowMS: nowMS,
@@ -120,8 +120,10 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		return next
 	}
 	operator := map[string]http.HandlerFunc{
-		PathRepair:   n.admin(n.serveRepair),
-		PathTransfer: n.admin(n.serveTransfer),
+		PathRepair:        n.admin(n.serveRepair),
+		PathTransfer:      n.admin(n.serveTransfer),
+		PathSetSequencing: n.admin(n.serveSetSequencing),
+		PathMoveShard:     n.admin(n.serveMoveShard),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if handle, ok := operator[path.Clean("/"+r.URL.Path)]; ok {

@@ -62,11 +62,11 @@ func (f *fsm) goBack(index uint64, count int) (uint64, error) {
 			return 0, err
 		}
 		for data := entry.Data; entry.Type == hraft.LogCommand && len(data) > 0; count-- {
-			_, size, err := log.DecodeEntry(data)
+			frame, err := log.DecodeFrame(data)
 			if err != nil {
 				return 0, err
 			}
-			data = data[size:]
+			data = data[frame.Size:]
 		}
 	}
 	return index, nil

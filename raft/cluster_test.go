@@ -174,7 +174,7 @@ func (c *simCluster) tryBoot(ctx context.Context, id string, disk *fsxtest.Disk)
 	})
 	options := Options{
 		Dir: dir, Signer: logtest.Signer(c.t, 1), SegmentBytes: 1 << 20, FS: rebased{disk, dir},
-		Self: id, Voters: c.ids, Transport: transport,
+		Self: id, Voters: c.ids, Transport: transport, Operator: operatorOf(c.t, id), Operators: operators(c.t, c.ids),
 		Fatal: func(err error) { c.t.Errorf("node %s: fatal: %v", id, err) },
 	}
 	node, err := Open(ctx, options)
@@ -275,7 +275,7 @@ func (c *simCluster) verify(told *acks) error {
 				return fmt.Errorf("head of %s on %s: %w", process, id, err)
 			}
 			if other, ok := heads[process]; ok && other != head {
-				return fmt.Errorf("head of %s is %+v on %s and %+v elsewhere", process, head, id, other)
+				return fmt.Errorf("head of %s is %+v on %s and %+v elsewhere\n%s", process, head, id, other, c.describe(process))
 			}
 			heads[process] = head
 			if err := checkNoDoubles(n, process); err != nil {
@@ -283,10 +283,29 @@ func (c *simCluster) verify(told *acks) error {
 			}
 		}
 		if err := checkAcks(n, known); err != nil {
-			return fmt.Errorf("node %s: %w", id, err)
+			text := ""
+			for process := range processes {
+				text += process.String() + "\n" + c.describe(process)
+			}
+			return fmt.Errorf("node %s: %w\n%s", id, err, text)
 		}
 	}
 	return nil
+}
+
+// describe says how each node has a process, for a failure's message.
+func (c *simCluster) describe(process ao.ID) (text string) {
+	for _, id := range c.ids {
+		n := c.node(id).log
+		newest, err := n.index.Ordering(process)
+		text += fmt.Sprintf("%s: %+v %v\n", id, newest, err)
+		for _, group := range n.Groups() {
+			if own, whole, err := n.index.OrderingIn(process, group); err == nil {
+				text += fmt.Sprintf("  group %d: epoch %d nonce %d sealed %v to %d whole %v\n", group, own.Epoch, own.Nonce, own.Sealed, own.To, whole)
+			}
+		}
+	}
+	return text
 }
 
 func checkNoDoubles(n *Node, process ao.ID) error {
@@ -341,6 +360,7 @@ func breakCluster(t *testing.T, seed int64) {
 	for number := range 5 {
 		wait.Go(func() { c.client(number, stop, &told) })
 	}
+	wait.Go(func() { c.mover(seed, stop, &told) })
 	time.Sleep(5 * time.Second)
 	for range 12 {
 		victim := c.ids[random.Intn(len(c.ids))]
@@ -379,5 +399,5 @@ func breakCluster(t *testing.T, seed int64) {
 	if err := c.verify(&told); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d messages acknowledged", len(told.snapshot()))
+	t.Logf("%d messages acknowledged, %d epochs", len(told.snapshot()), c.epochs(&told))
 }

@@ -80,14 +80,40 @@ func checkAcks(n *Node, acked map[ao.ID]log.Entry) error {
 		started := false
 		err := n.Range(ctx, process, 0, 1<<60, func(e log.Entry) error {
 			defer func() { head, started = log.HeadOf(e), true }()
+			if err := enterEpoch(n, &head, e.Epoch); err != nil {
+				return err
+			}
 			return log.Sequencer{}.Check(head, started, e)
 		})
 		if err != nil {
 			return fmt.Errorf("process %s: %w", process, err)
 		}
+		ordering, err := n.index.Ordering(process)
+		if err != nil {
+			return err
+		}
+		if err := enterEpoch(n, &head, ordering.Epoch); err != nil {
+			return fmt.Errorf("process %s: %w", process, err)
+		}
 		if now, err := n.Head(ctx, process); err != nil || now != head {
 			return fmt.Errorf("process %s: head %+v, want %+v, %w", process, now, head, err)
 		}
+	}
+	return nil
+}
+
+// enterEpoch checks that the epochs up to one go on from exactly a head, which
+// gets their number.
+func enterEpoch(n *Node, head *log.Head, epoch uint64) error {
+	for head.Epoch < epoch {
+		opening, err := n.index.Epoch(head.Process, head.Epoch+1)
+		if err != nil {
+			return fmt.Errorf("epoch %d of %s: %w", head.Epoch+1, head.Process, err)
+		}
+		if opening.Head != *head {
+			return fmt.Errorf("epoch %d of %s goes on from %+v, and the one before ended at %+v", head.Epoch+1, head.Process, opening.Head, *head)
+		}
+		head.Epoch++
 	}
 	return nil
 }
@@ -204,9 +230,9 @@ func TestAFailedFlushStopsTheNode(t *testing.T) {
 				armed.Store(true)
 				if name == voteFileName {
 					// Only elections write the vote.
-					n.groups[soloGroup].stable.Set([]byte("CurrentTerm"), []byte("12345678"))
+					n.groups[0].stable.Set([]byte("CurrentTerm"), []byte("12345678"))
 					for range skip {
-						n.groups[soloGroup].stable.Set([]byte("CurrentTerm"), []byte("12345678"))
+						n.groups[0].stable.Set([]byte("CurrentTerm"), []byte("12345678"))
 					}
 				}
 				for i := 0; ; i++ {
@@ -266,7 +292,7 @@ func TestFlippedBitsInVoteAndSnapshot(t *testing.T) {
 		return errors.Join(checkAcks(n, known), n.Close())
 	}
 	for _, name := range []string{voteFileName, snapshotFileName} {
-		path := filepath.Join(groupDir(options.Dir, soloGroup), name)
+		path := filepath.Join(groupDir(options.Dir, 0), name)
 		for _, bit := range []int{3, 64, 100, 130, 200, 400, slotBytes*8 + 3, slotBytes*8 + 64, slotBytes*8 + 130, slotBytes*8 + 300} {
 			image := disk.Clone()
 			image.Flip(path, bit)
@@ -286,7 +312,7 @@ func TestFlippedBitsInVoteAndSnapshot(t *testing.T) {
 		}
 	}
 	image := disk.Clone()
-	image.Remove(filepath.Join(groupDir(options.Dir, soloGroup), voteFileName))
+	image.Remove(filepath.Join(groupDir(options.Dir, 0), voteFileName))
 	if err := reopen(image); !errors.Is(err, log.ErrCorrupt) || !strings.Contains(err.Error(), voteFileName) {
 		t.Errorf("without a vote file: %v", err)
 	}
@@ -388,7 +414,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	done := errors.New("done")
 	readers.Go(func() {
-		err := n.Follow(ctx, soloGroup, log.Position{}, func(_ log.Position, e log.Entry) error {
+		err := n.Follow(ctx, 0, log.Position{}, func(_ log.Position, e log.Entry) error {
 			if e.Nonce != uint64(followed.Load()) {
 				return fmt.Errorf("nonce %d after %d entries", e.Nonce, followed.Load())
 			}

@@ -32,19 +32,28 @@ func (n *Node) Append(ctx context.Context, proposal log.Proposal) (log.Entry, bo
 	if err != nil {
 		return log.Entry{}, false, err
 	}
-	g := n.groups[n.placement.groupOf(proposal.Process)]
 	var last error
 	for deadline := n.options.Now().Add(patience); n.options.Now().Before(deadline); {
-		entry, duplicate, err := g.append(ctx, proposal)
+		g, err := n.route(ctx, proposal)
+		if err == nil {
+			var entry log.Entry
+			var duplicate bool
+			if entry, duplicate, err = g.append(ctx, proposal); err == nil {
+				return entry, duplicate, nil
+			}
+		}
+		if errors.Is(err, log.ErrClosed) {
+			return log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "the scheduler is stopping: try again: %w", log.ErrClosed)
+		}
 		if !errors.Is(err, errMoved) {
-			return entry, duplicate, err
+			return log.Entry{}, false, err
 		}
 		last = err
 		if err := n.pause(ctx); err != nil {
 			return log.Entry{}, false, err
 		}
 	}
-	return log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "no majority of the nodes %v orders process %s: try again: %w", g.planned, proposal.Process, last)
+	return log.Entry{}, false, ao.Errorf(ao.CodeUnavailable, "no majority of the nodes orders process %s: try again: %w", proposal.Process, last)
 }
 
 // pause waits a moment for a group to find its leader.
@@ -64,7 +73,7 @@ func (n *Node) pause(ctx context.Context) error {
 
 // append asks the group's leader, here or elsewhere.
 func (g *group) append(ctx context.Context, proposal log.Proposal) (log.Entry, bool, error) {
-	entry, duplicate, err := g.pipeline.append(ctx, proposal)
+	entry, duplicate, err := g.place(ctx, proposal)
 	if !errors.Is(err, errMoved) {
 		return entry, duplicate, err
 	}
@@ -79,17 +88,23 @@ func (g *group) append(ctx context.Context, proposal log.Proposal) (log.Entry, b
 	return decodePlaced(answer)
 }
 
-// Sync waits until this node has applied everything that was acknowledged for a
-// process before the call, wherever that was: reads after it are linearizable.
-// Without a majority it fails with CodeUnavailable.
-func (n *Node) Sync(ctx context.Context, process ao.ID) error {
-	return n.groups[n.placement.groupOf(process)].sync(ctx)
+// place appends as the leader, and waits until the entry counts.
+func (g *group) place(ctx context.Context, proposal log.Proposal) (log.Entry, bool, error) {
+	entry, duplicate, err := g.pipeline.append(ctx, proposal)
+	if err == nil {
+		err = g.awaitAttested(ctx, entry)
+	}
+	return entry, duplicate, err
 }
 
+// sync waits until this node has applied what the group has acknowledged.
 func (g *group) sync(ctx context.Context) error {
 	n := g.node
-	if len(g.planned) == 1 {
+	if n.alone() {
 		return nil
+	}
+	if g.isAway() {
+		return ao.Errorf(ao.CodeUnavailable, "node %v orders group %d alone and cannot be reached: try again later, or ask for a stale read", g.currentVoters(), g.id)
 	}
 	var last error
 	for deadline := n.options.Now().Add(patience); n.options.Now().Before(deadline); {
@@ -155,7 +170,7 @@ func (n *Node) serve(t *Transport) {
 		}
 		// The node that asks has verified the signature: it could sign an
 		// assignment as well.
-		entry, duplicate, err := g.pipeline.append(ctx, proposal)
+		entry, duplicate, err := g.place(ctx, proposal)
 		if err != nil {
 			return nil, err
 		}

@@ -21,10 +21,14 @@ const (
 	kindRequestPreVote
 	kindTimeoutNow
 
-	callAppend Kind = 16
-	callSync   Kind = 17
-	callChange Kind = 18
-	callLast   Kind = 19
+	callAppend  Kind = 16
+	callSync    Kind = 17
+	callChange  Kind = 18
+	callLast    Kind = 19
+	callSeal    Kind = 20
+	callAttest  Kind = 21
+	callForget  Kind = 22
+	callEntries Kind = 23
 	// CallFirst is the first kind that is free for those who use a Transport.
 	CallFirst Kind = 32
 )

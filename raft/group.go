@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,13 +28,15 @@ type group struct {
 	transport hraft.Transport
 	raft      *hraft.Raft
 	pipeline  *pipeline
+	cosigner  *cosigner
 	progress  progress
 
 	configMu sync.Mutex
 	voters   map[string]bool // by the newest committed configuration; nil: not known
 
-	notify chan bool // true when this node begins to lead, false when it ends
-	stop   chan struct{}
+	notify chan bool       // true when this node begins to lead, false when it ends
+	ctx    context.Context // ends when the group closes
+	cancel context.CancelFunc
 	wait   sync.WaitGroup
 }
 
@@ -50,8 +53,11 @@ func (e movedError) Is(target error) bool { return target == errMoved }
 func (e movedError) Unwrap() error        { return e.error }
 
 // openGroup opens a group's vote and snapshot and brings the index up to it.
-func (n *Node) openGroup(id uint32, voters []string, clean bool) (*group, error) {
-	g := &group{id: id, node: n, planned: voters, notify: make(chan bool, 64), stop: make(chan struct{})}
+func (n *Node) openGroup(plan groupPlan, clean bool) (*group, error) {
+	id := plan.id
+	g := &group{id: id, node: n, planned: plan.voters, notify: make(chan bool, 64)}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.cosigner = newCosigner(g)
 	g.progress.cond = sync.NewCond(&g.progress.Mutex)
 	o := n.options
 	warn := func(text string) { o.Logger.Warn().Uint32("group", id).Msg(text) }
@@ -67,8 +73,10 @@ func (n *Node) openGroup(id uint32, voters []string, clean bool) (*group, error)
 	if g.snapshots, err = openSnapshots(o.FS, dir, warn); err != nil {
 		return g, err
 	}
-	machine := &fsm{group: id, ledger: n.ledger, index: n.index, applied: g.progress.set, fatal: n.fail}
-	machine.configured = g.setConfiguration
+	machine := &fsm{
+		group: id, mode: log.Mode{Voters: len(plan.voters)}, ledger: n.ledger, index: n.index, handovers: n.handovers,
+		applied: g.progress.set, configured: g.setConfiguration, fatal: n.fail,
+	}
 	if meta := g.snapshots.newest(); meta != nil {
 		g.setConfiguration(meta.Configuration)
 	}
@@ -99,7 +107,7 @@ func makeGroupDir(filesystem fsx.FS, root, dir string) error {
 	return filesystem.SyncDir(root)
 }
 
-// start runs Raft. A group of one voter is waited for: nobody else can lead it.
+// start runs Raft. The group of a node that is alone is waited for.
 func (g *group) start(machine *fsm) error {
 	store := newLogStore(g.node.ledger, g.id)
 	config := g.config()
@@ -109,12 +117,14 @@ func (g *group) start(machine *fsm) error {
 		return fmt.Errorf("look for an existing group %d: %w", g.id, err)
 	}
 	// A node that comes to groups that are there already is told who votes.
-	if !exists && (g.node.roster == nil || !g.node.roster.othersFormed()) {
-		var configuration hraft.Configuration
-		for _, voter := range g.planned {
-			configuration.Servers = append(configuration.Servers, hraft.Server{ID: hraft.ServerID(voter), Address: hraft.ServerAddress(voter)})
+	formed := g.node.roster != nil && g.node.roster.othersFormed()
+	switch {
+	case g.mustRestore(exists, formed):
+		if err := g.restore(store); err != nil {
+			return err
 		}
-		if err := hraft.BootstrapCluster(config, store, g.stable, g.snapshots, g.transport, configuration); err != nil {
+	case !exists && !formed:
+		if err := hraft.BootstrapCluster(config, store, g.stable, g.snapshots, g.transport, g.founding()); err != nil {
 			return fmt.Errorf("start a new group %d: %w", g.id, err)
 		}
 	}
@@ -124,7 +134,8 @@ func (g *group) start(machine *fsm) error {
 	}
 	first := make(chan error, 1)
 	g.wait.Go(func() { g.watchLead(first) })
-	if len(g.planned) > 1 {
+	g.wait.Go(func() { g.cosigner.run(g.ctx) })
+	if !g.node.alone() {
 		return nil
 	}
 	select {
@@ -135,13 +146,26 @@ func (g *group) start(machine *fsm) error {
 	}
 }
 
+// founding gives the servers of a new group: nodes without a vote get every entry
+// too, because every node evaluates every process.
+func (g *group) founding() (configuration hraft.Configuration) {
+	for _, node := range g.node.placement.nodes {
+		server := hraft.Server{ID: hraft.ServerID(node), Address: hraft.ServerAddress(node), Suffrage: hraft.Nonvoter}
+		if slices.Contains(g.planned, node) {
+			server.Suffrage = hraft.Voter
+		}
+		configuration.Servers = append(configuration.Servers, server)
+	}
+	return configuration
+}
+
 // leaderTimeout is generous because an election of one flushes twice on a disk
 // that may be busy.
 const leaderTimeout = 30 * time.Second
 
 func (g *group) config() *hraft.Config {
 	timeouts := g.node.options.Timeouts
-	if len(g.planned) == 1 {
+	if g.node.alone() {
 		// A single voter waits for nobody: it may call an election at once.
 		timeouts = Timeouts{Heartbeat: 20 * time.Millisecond, Election: 20 * time.Millisecond, Lease: 20 * time.Millisecond}
 	}
@@ -153,7 +177,7 @@ func (g *group) config() *hraft.Config {
 	config.LeaderLeaseTimeout = timeouts.Lease
 	// A follower learns of a commit with the next entry or after this long.
 	config.CommitTimeout = 20 * time.Millisecond
-	if len(g.planned) == 1 {
+	if g.node.alone() {
 		config.CommitTimeout = time.Second
 	}
 	config.MaxAppendEntries = 512
@@ -185,6 +209,7 @@ func (g *group) watchLead(first chan<- error) {
 			if err == nil {
 				g.pipeline.lead()
 				g.node.leadChanged()
+				g.node.handovers.wake()
 			} else {
 				err = fmt.Errorf("apply the log of group %d: %w", g.id, err)
 			}
@@ -192,7 +217,7 @@ func (g *group) watchLead(first chan<- error) {
 			case first <- err:
 			default:
 			}
-		case <-g.stop:
+		case <-g.ctx.Done():
 			return
 		}
 	}
@@ -222,14 +247,14 @@ func (g *group) hasVoter(node string) bool {
 	return g.voters[node]
 }
 
+// currentVoters lists those who have a vote, in order.
 func (g *group) currentVoters() []string {
-	var list []string
-	for _, node := range g.planned {
-		if g.hasVoter(node) {
-			list = append(list, node)
-		}
+	g.configMu.Lock()
+	defer g.configMu.Unlock()
+	if g.voters == nil {
+		return g.planned
 	}
-	return list
+	return slices.Sorted(maps.Keys(g.voters))
 }
 
 // leader names the node that leads, "" when nobody is known to.
@@ -253,7 +278,7 @@ func (g *group) close() error {
 		g.handOver()
 	}
 	// Before Raft: it leaves what is in its queue without an answer when it ends.
-	close(g.stop)
+	g.cancel()
 	g.wait.Wait()
 	if g.raft != nil {
 		closeErr = errors.Join(closeErr, g.raft.Shutdown().Error())
@@ -267,7 +292,7 @@ func (g *group) close() error {
 // handOver gives the lead to another node before this one goes, so that nobody
 // has to wait until it counts as lost. If nobody takes it, they wait.
 func (g *group) handOver() {
-	if len(g.planned) == 1 || g.raft.State() != hraft.Leader {
+	if len(g.currentVoters()) < 2 || g.raft.State() != hraft.Leader {
 		return
 	}
 	if err := g.raft.LeadershipTransfer().Error(); err != nil {

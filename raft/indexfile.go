@@ -16,7 +16,7 @@ import (
 // badger end the whole process, and after damage was found in use: an index
 // with it is thrown away and made anew from the segments.
 const (
-	indexDirName  = "index"
+	indexDirName  = "index-2"
 	cleanMarker   = "index.clean"
 	suspectMarker = "index.suspect"
 )

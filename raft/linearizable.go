@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/log"
 )
@@ -15,7 +13,7 @@ import (
 // group's leader and one to a majority, and fail with CodeUnavailable without
 // one. The node itself answers reads with what it has applied.
 func (n *Node) Linearizable() log.Log {
-	if len(n.options.voters()) == 1 {
+	if n.alone() {
 		return n
 	}
 	return linearizable{n}
@@ -77,10 +75,11 @@ func (l linearizable) Locate(ctx context.Context, id ao.ID) (ao.ID, uint64, erro
 	if err != nil && !isUnknown(err) {
 		return process, nonce, err
 	}
-	if err := l.syncAll(ctx); err != nil {
-		return process, nonce, err
+	failed := l.syncAll(ctx)
+	if process, nonce, err = l.Node.Locate(ctx, id); err != nil && failed != nil {
+		err = failed
 	}
-	return l.Node.Locate(ctx, id)
+	return process, nonce, err
 }
 
 // NonceAfter gives the first nonce with a later timestamp; see log.Log.
@@ -91,21 +90,13 @@ func (l linearizable) NonceAfter(ctx context.Context, process ao.ID, timestampMS
 	return l.Node.NonceAfter(ctx, process, timestampMS)
 }
 
-// Processes lists heads; see log.Log.
+// Processes lists heads; see log.Log. While a node that orders some alone cannot
+// be reached, those are as this node knows them.
 func (l linearizable) Processes(ctx context.Context, after ao.ID, limit int) ([]log.Head, error) {
-	if err := l.syncAll(ctx); err != nil {
+	if err := l.syncReachable(ctx); err != nil {
 		return nil, err
 	}
 	return l.Node.Processes(ctx, after, limit)
-}
-
-// syncAll is Sync for every group.
-func (n *Node) syncAll(ctx context.Context) error {
-	all, ctx := errgroup.WithContext(ctx)
-	for _, g := range n.groups {
-		all.Go(func() error { return g.sync(ctx) })
-	}
-	return all.Wait()
 }
 
 func isUnknown(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	hraft "github.com/hashicorp/raft"
@@ -87,34 +88,88 @@ func (g *group) change(c change) error {
 }
 
 // Repair brings back a node that has lost its data, or whose data is damaged:
-// it is taken out of every group, which a majority must commit; then it may come
-// with an empty data directory, gets every entry, and only then its vote. Until
-// it is taken out it must not come back at all: what it forgot could count as a
-// vote against what was acknowledged. Repair can be run again at any time.
+// it is taken out of every group of several voters, which a majority must commit;
+// then it may come with an empty data directory, gets every entry, and only then
+// its votes. Until it is taken out it must not come back at all: what it forgot
+// could count as a vote against what was acknowledged. The group that it ordered
+// alone comes back as far as the others were sent it. Repair can be run again at
+// any time.
 func (n *Node) Repair(ctx context.Context, node string, progress func(string)) error {
 	t := n.options.Transport
 	if t == nil || t.links[node] == nil {
 		return ao.Errorf(ao.CodeNotFound, "there is no other node %s in this cluster", node)
 	}
-	if t.Connected(node) && n.votesEverywhere(node) {
+	if t.Connected(node) && n.hasItsVotes(node) {
 		return ao.Errorf(ao.CodeConflict, "node %s is connected and has its votes: there is nothing to repair; stop it first if its data must go", node)
 	}
-	for _, id := range n.placement.groups() {
-		if err := n.change(ctx, change{id, changeRemove, node}); err != nil {
+	plans := n.plansWith(node)
+	for _, plan := range plans {
+		if err := n.change(ctx, change{plan.id, changeRemove, node}); err != nil {
 			return err
 		}
+	}
+	if err := n.forgetEverywhere(ctx, node, progress); err != nil {
+		return err
 	}
 	progress(fmt.Sprintf("node %s is out of all groups: start it now with an empty data directory", node))
-	if err := n.await(ctx, func() bool { return !n.isVoter(node) && t.Connected(node) }); err != nil {
+	if err := n.await(ctx, func() bool { return !n.votesWithOthers(node) && t.Connected(node) }); err != nil {
 		return fmt.Errorf("wait for node %s to come with an empty data directory: %w", node, err)
 	}
-	for _, id := range n.placement.groups() {
-		if err := n.refill(ctx, id, node); err != nil {
+	for _, plan := range plans {
+		if err := n.refill(ctx, plan.id, node); err != nil {
 			return err
 		}
-		progress(fmt.Sprintf("group %d: node %s has every entry and its vote", id, node))
+		progress(fmt.Sprintf("group %d: node %s has every entry and its vote", plan.id, node))
 	}
 	return nil
+}
+
+// plansWith lists the groups of several voters that a node is to vote in.
+func (n *Node) plansWith(node string) (list []groupPlan) {
+	for _, plan := range n.placement.plans() {
+		if len(plan.voters) > 1 && slices.Contains(plan.voters, node) {
+			list = append(list, plan)
+		}
+	}
+	return list
+}
+
+// forgetEverywhere has the nodes that can be reached let another life of a node
+// in.
+func (n *Node) forgetEverywhere(ctx context.Context, node string, progress func(string)) error {
+	for _, other := range n.placement.nodes {
+		if other == node {
+			continue
+		}
+		err := n.forgetAt(ctx, other, node)
+		if errors.Is(err, errMoved) {
+			progress(fmt.Sprintf("node %s cannot be reached: run this again when it is back, or it will not speak to node %s", other, node))
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("have node %s let node %s in again: %w", other, node, err)
+		}
+	}
+	return nil
+}
+
+// forgetAt asks again while a node has not heard yet that the other is out.
+func (n *Node) forgetAt(ctx context.Context, at, node string) error {
+	if at == n.options.Self {
+		if err := n.await(ctx, func() bool { return !n.votesWithOthers(node) }); err != nil {
+			return err
+		}
+		return n.roster.forget(node)
+	}
+	for {
+		_, err := n.options.Transport.Call(ctx, at, callForget, []byte(node))
+		if !errors.Is(err, errMoved) || !n.options.Transport.Connected(at) {
+			return err
+		}
+		if err := n.pause(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // refill gives a node a group's entries and then its vote.
@@ -124,8 +179,8 @@ func (n *Node) refill(ctx context.Context, id uint32, node string) error {
 	}
 	goal := n.groups[id].raft.CommitIndex()
 	err := n.await(ctx, func() bool {
-		answer, err := n.options.Transport.Call(ctx, node, callLast, binary.BigEndian.AppendUint32(nil, id))
-		return err == nil && len(answer) == 8 && binary.BigEndian.Uint64(answer) >= goal
+		t, err := n.tailOf(ctx, node, id)
+		return err == nil && t.last >= goal
 	})
 	if err != nil {
 		return fmt.Errorf("wait for node %s to have group %d: %w", node, id, err)
@@ -133,13 +188,24 @@ func (n *Node) refill(ctx context.Context, id uint32, node string) error {
 	return n.change(ctx, change{id, changePromote, node})
 }
 
-func (n *Node) votesEverywhere(node string) bool {
-	for _, g := range n.groups {
-		if !g.hasVoter(node) {
+// hasItsVotes reports whether a node has every vote that it was planned to have.
+func (n *Node) hasItsVotes(node string) bool {
+	for _, plan := range n.plansWith(node) {
+		if !n.groups[plan.id].hasVoter(node) {
 			return false
 		}
 	}
 	return true
+}
+
+// votesWithOthers reports whether a node has a vote in a group of several.
+func (n *Node) votesWithOthers(node string) bool {
+	for _, plan := range n.placement.plans() {
+		if len(plan.voters) > 1 && n.groups[plan.id].hasVoter(node) {
+			return true
+		}
+	}
+	return false
 }
 
 // await polls until something is so.
@@ -178,6 +244,13 @@ func (n *Node) serveMembership(t *Transport) {
 		if err != nil {
 			return nil, err
 		}
-		return binary.BigEndian.AppendUint64(nil, g.raft.LastIndex()), nil
+		return g.tail().encode(nil), nil
 	})
+	t.Handle(callForget, func(_ context.Context, _ string, body []byte) ([]byte, error) {
+		if n.votesWithOthers(string(body)) {
+			return nil, moved("node %.40q still has votes here", body)
+		}
+		return nil, n.roster.forget(string(body))
+	})
+	t.Handle(callEntries, n.answerEntries)
 }

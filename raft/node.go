@@ -38,9 +38,20 @@ type Options struct {
 	// 4096.
 	QueueMax int
 	// Self is this node's id, and Voters the ids of all nodes that replicate the
-	// log, Self among them. A node without Voters is alone.
+	// log, Self among them. A node without Voters is alone. Groups of fewer voters
+	// send the others their entries all the same.
 	Self   string
 	Voters []string
+	// Mode orders processes that do not choose; the same on all nodes. Default: all
+	// nodes are voters.
+	Mode log.Mode
+	// Operator signs under the order of cosigned processes: a key that no other
+	// node has. nil: this node offers no such mode.
+	Operator dataitem.Signer
+	// Operators are the addresses of all nodes' operators, by node.
+	Operators map[string]ao.ID
+	// Evidence is told of two assignments for one place, signed by one scheduler.
+	Evidence func(one, other []byte)
 	// Transport reaches the other voters; a node that is alone needs none.
 	Transport *Transport
 	// Timeouts say when a leader counts as lost; default DefaultTimeouts.
@@ -72,6 +83,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Self == "" {
 		o.Self = "solo"
+	}
+	if o.Mode == (log.Mode{}) {
+		o.Mode = log.Mode{Voters: len(o.voters())}
 	}
 	if o.Timeouts == (Timeouts{}) {
 		o.Timeouts = DefaultTimeouts
@@ -127,6 +141,7 @@ type Node struct {
 	groups    map[uint32]*group
 	verify    chan struct{} // a token for each verification at work
 	changed   chan struct{} // the lead of a group has changed
+	handovers *handovers
 
 	failure  atomic.Pointer[error]
 	once     sync.Once
@@ -150,6 +165,7 @@ func Open(ctx context.Context, options Options) (*Node, error) {
 		verify:  make(chan struct{}, procs.Cores()),
 		changed: make(chan struct{}, 1),
 	}
+	n.handovers = newHandovers(n)
 	if err := n.open(ctx); err != nil {
 		for _, g := range n.groups {
 			_ = g.close()
@@ -177,6 +193,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.placement = newPlacement(o.voters())
+	if err := n.offers(o.Mode); err != nil {
+		return err
+	}
 	if o.Transport != nil {
 		if err := n.meetAll(ctx, warn); err != nil {
 			return err
@@ -185,12 +204,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 	// After a crash each group puts its newest entries into the index again.
 	var opening errgroup.Group
 	opening.SetLimit(procs.Cores())
-	for _, id := range n.placement.groups() {
+	for _, plan := range n.placement.plans() {
 		opening.Go(func() error {
-			g, err := n.openGroup(id, o.voters(), clean)
+			g, err := n.openGroup(plan, clean)
 			n.groupsMu.Lock()
 			defer n.groupsMu.Unlock()
-			n.groups[id] = g
+			n.groups[plan.id] = g
 			return err
 		})
 	}
@@ -200,7 +219,10 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if o.Transport != nil {
 		n.serve(o.Transport)
 		n.serveMembership(o.Transport)
+		n.serveHandover(o.Transport)
+		n.serveCosigning(o.Transport)
 	}
+	n.handovers.start()
 	return nil
 }
 
@@ -218,7 +240,7 @@ func (n *Node) meetAll(ctx context.Context, warn func(string)) (err error) {
 	if n.roster, err = openRoster(o.FS, o.Dir, formed(), o.Rand, warn); err != nil {
 		return err
 	}
-	n.roster.formed, n.roster.isVoter = formed, n.isVoter
+	n.roster.formed, n.roster.isVoter, n.roster.mode = formed, n.isVoter, o.Mode.String()
 	o.Transport.start(n.roster)
 	for told := false; ; {
 		missing, changed := n.roster.missing(o.Self, o.Voters)
@@ -252,7 +274,7 @@ func (n *Node) isVoter(node string) bool {
 
 // transportOf gives a group its way to the other voters.
 func (n *Node) transportOf(g *group) hraft.Transport {
-	if len(g.planned) == 1 {
+	if n.alone() {
 		_, alone := hraft.NewInmemTransport(hraft.ServerAddress(n.options.Self))
 		return alone
 	}
@@ -280,31 +302,66 @@ func (n *Node) Groups() []uint32 { return n.placement.groups() }
 
 // Leads reports whether this node leads the group of a process.
 func (n *Node) Leads(process ao.ID) bool {
-	return n.groups[n.placement.groupOf(process)].pipeline.leads()
+	g := n.groupOf(process)
+	return g != nil && g.pipeline.leads()
 }
 
 // Leader names the node that leads the group of a process, "" when nobody is
 // known to.
 func (n *Node) Leader(process ao.ID) string {
-	return n.groups[n.placement.groupOf(process)].leader()
+	if g := n.groupOf(process); g != nil {
+		return g.leader()
+	}
+	return ""
+}
+
+// groupOf gives the group that orders a process, as far as this node knows; nil
+// when it knows no such process.
+func (n *Node) groupOf(process ao.ID) *group {
+	ordering, err := n.index.Ordering(process)
+	if err != nil {
+		return nil
+	}
+	if ordering.Sealed {
+		return n.groups[ordering.To]
+	}
+	return n.groups[ordering.Group]
 }
 
 // Sequencing says how a process is ordered.
 type Sequencing struct {
-	Mode   string   `json:"mode"` // solo or raft:N
+	Mode   log.Mode `json:"mode"`
 	Group  uint32   `json:"group"`
 	Voters []string `json:"voters"`
 	Leader string   `json:"leader"` // "" when nobody is known to lead
+	// Moving says that group Group is to take the process over, and has not yet.
+	Moving bool `json:"moving,omitempty"`
+	// History are the epochs after the first.
+	History []log.Opening `json:"history,omitempty"`
 }
 
-// Sequencing describes the order of a process.
-func (n *Node) Sequencing(process ao.ID) Sequencing {
-	g := n.groups[n.placement.groupOf(process)]
-	s := Sequencing{Mode: "solo", Group: g.id, Voters: g.currentVoters(), Leader: g.leader()}
-	if len(g.planned) > 1 {
-		s.Mode = fmt.Sprintf("raft:%d", len(g.planned))
+// Sequencing describes the order of a process, or gives ErrProcessUnknown.
+func (n *Node) Sequencing(process ao.ID) (s Sequencing, err error) {
+	ordering, err := n.index.Ordering(process)
+	if err != nil {
+		return s, err
 	}
-	return s
+	s = Sequencing{Mode: ordering.Mode, Group: ordering.Group, Moving: ordering.Sealed}
+	if ordering.Sealed {
+		s.Group = ordering.To
+	}
+	for number := uint64(1); number <= ordering.Epoch; number++ {
+		opening, err := n.index.Epoch(process, number)
+		if err != nil {
+			return s, fmt.Errorf("epoch %d of %s: %w", number, process, err)
+		}
+		s.History = append(s.History, opening)
+	}
+	g, err := n.group(s.Group)
+	if err == nil {
+		s.Voters, s.Leader = g.currentVoters(), g.leader()
+	}
+	return s, err
 }
 
 // LeadChanged receives when this node began or ended to lead some group. It
@@ -330,6 +387,7 @@ func (n *Node) Status() []GroupStatus {
 // Close finishes the appends in hand and closes everything.
 func (n *Node) Close() error {
 	n.once.Do(func() {
+		n.handovers.close()
 		var (
 			wait sync.WaitGroup
 			mu   sync.Mutex

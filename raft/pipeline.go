@@ -38,6 +38,8 @@ type pipeline struct {
 		leading bool
 		heads   map[ao.ID]speculative
 		keys    map[[2]ao.ID]*pending
+		// shards are those whose new processes another group is to take.
+		shards map[[2]int]bool
 		// stale is set when a batch failed: heads are dropped before the next.
 		stale bool
 		// flying is how many batches Raft has.
@@ -49,11 +51,13 @@ type pipeline struct {
 type speculative struct {
 	head   log.Head
 	flight uint64 // the batch that made it
+	sealed bool   // nothing may follow it in this group
 }
 
-// pending is a proposal on its way.
+// pending is a proposal on its way, or a control.
 type pending struct {
 	proposal log.Proposal
+	control  *log.Control // a seal gets its head when its turn has come
 	keys     []ao.ID
 	attempts int
 	done     chan struct{}
@@ -61,6 +65,17 @@ type pending struct {
 	// duplicate says that entry was there before; err that there is none.
 	duplicate bool
 	err       error
+}
+
+// process gives the process that a request is about, zero for none.
+func (p *pending) process() ao.ID {
+	switch {
+	case p.control == nil:
+		return p.proposal.Process
+	case p.control.Seal != nil:
+		return p.control.Seal.Head.Process
+	}
+	return ao.ID{}
 }
 
 func (p *pending) finish(entry log.Entry, duplicate bool, err error) {
@@ -96,6 +111,7 @@ func startPipeline(g *group) *pipeline {
 	p.landed = sync.NewCond(&p.mu)
 	p.mu.heads = map[ao.ID]speculative{}
 	p.mu.keys = map[[2]ao.ID]*pending{}
+	p.mu.shards = map[[2]int]bool{}
 	p.wait.Go(p.propose)
 	p.wait.Go(p.finish)
 	return p
@@ -114,6 +130,21 @@ func (p *pipeline) append(ctx context.Context, proposal log.Proposal) (log.Entry
 		return request.entry, request.duplicate, request.err
 	case <-ctx.Done():
 		return log.Entry{}, false, ctx.Err()
+	}
+}
+
+// agree has the group take a control, and returns once it is committed. An error
+// that wraps errMoved says that it may be asked again.
+func (p *pipeline) agree(ctx context.Context, c log.Control) error {
+	request := &pending{control: &c, done: make(chan struct{})}
+	if err := p.enqueue(request); err != nil {
+		return err
+	}
+	select {
+	case <-request.done:
+		return request.err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -227,12 +258,18 @@ func itemBytes(p *pending) int {
 }
 
 // prepare answers duplicates and strangers, and signs the rest: one process
-// after the other in order, different processes on all cores.
+// after the other in order, different processes on all cores. Controls come after
+// the messages that came with them.
 func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waiting []*pending) {
 	p.dropStaleHeads()
 	order := make([]ao.ID, 0, len(batch))
 	byProcess := map[ao.ID][]*pending{}
+	var controls []*pending
 	for _, request := range batch {
+		if request.control != nil {
+			controls = append(controls, request)
+			continue
+		}
 		if p.settled(request) {
 			continue
 		}
@@ -252,7 +289,7 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 		})
 	}
 	if err := group.Wait(); err != nil {
-		p.refuse(byProcess, ao.Errorf(ao.CodeInternal, "sign an assignment: %w", err))
+		p.refuse(byProcess, controls, ao.Errorf(ao.CodeInternal, "sign an assignment: %w", err))
 		return nil, nil
 	}
 	for i, process := range order {
@@ -261,7 +298,47 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 			waiting = append(waiting, byProcess[process][j])
 		}
 	}
+	for _, request := range controls {
+		if err := p.complete(request.control, number); err != nil {
+			request.finish(log.Entry{}, false, err)
+			continue
+		}
+		data = log.AppendControl(data, *request.control)
+		waiting = append(waiting, request)
+	}
 	return data, waiting
+}
+
+// complete puts the head that a seal ends its process at into the seal. From here
+// on this leader takes nothing more for the process.
+func (p *pipeline) complete(c *log.Control, number uint64) error {
+	if s := c.ShardSeal; s != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.mu.shards[[2]int{s.Voters, s.Number}] = true
+		return nil
+	}
+	if c.Seal == nil {
+		return nil
+	}
+	process := c.Seal.Head.Process
+	if err := p.admits(process); err != nil {
+		return err
+	}
+	head, started, err := p.head(process)
+	switch {
+	case err != nil:
+		return err
+	case !started:
+		return moved("%w", errNotOrderedHere)
+	case head.Epoch != c.Seal.Head.Epoch:
+		return ao.Errorf(ao.CodeConflict, "process %s is in epoch %d, not %d", process, head.Epoch, c.Seal.Head.Epoch)
+	}
+	c.Seal.Head = head
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.heads[process] = speculative{head: head, flight: number, sealed: true}
+	return nil
 }
 
 // settled answers a request that needs no place: its message has one, or is
@@ -275,7 +352,7 @@ func (p *pipeline) settled(request *pending) bool {
 	for _, key := range request.keys {
 		nonce, err := p.node.index.Find(process, key)
 		if err == nil {
-			entry, err := p.node.Read(context.Background(), process, nonce)
+			entry, err := p.node.read(process, nonce)
 			request.finish(entry, true, err)
 			return true
 		}
@@ -284,22 +361,73 @@ func (p *pipeline) settled(request *pending) bool {
 			return true
 		}
 	}
+	if err := p.admitsRequest(request); err != nil {
+		request.finish(log.Entry{}, false, err)
+		return true
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	spawning := p.mu.keys[[2]ao.ID{process, process}] != nil
-	if _, known := p.mu.heads[process]; !known && !spawning && !request.proposal.IsProcess() {
-		if _, err := p.node.index.Head(process); err != nil {
-			if errors.Is(err, log.ErrProcessUnknown) {
-				err = ao.Errorf(ao.CodeNotFound, "process %s is not known to this scheduler: spawn it first, or post to the scheduler that has it", process)
-			}
-			request.finish(log.Entry{}, false, err)
-			return true
-		}
-	}
 	for _, key := range request.keys {
 		p.mu.keys[[2]ao.ID{process, key}] = request
 	}
 	return false
+}
+
+// admitsRequest says why this group cannot order a request, or nil.
+func (p *pipeline) admitsRequest(request *pending) error {
+	process := request.proposal.Process
+	p.mu.Lock()
+	spawning := p.mu.keys[[2]ao.ID{process, process}] != nil
+	p.mu.Unlock()
+	if spawning {
+		return nil
+	}
+	err := p.admits(process)
+	if !errors.Is(err, log.ErrProcessUnknown) {
+		return err
+	}
+	if !request.proposal.IsProcess() {
+		return errUnknown(process)
+	}
+	mode, err := p.node.modeOf(request.proposal.Item)
+	if err != nil {
+		return err
+	}
+	shard, err := p.node.shard(mode.Voters, process)
+	p.mu.Lock()
+	sealed := shard.Sealed || p.mu.shards[[2]int{shard.Voters, shard.Number}]
+	p.mu.Unlock()
+	if err == nil && (sealed || shard.Group != p.group.id) {
+		return moved("group %d takes new processes of shard %d", shard.Group, shard.Number)
+	}
+	return err
+}
+
+// admits says why this group cannot order a known process, or nil. It gives
+// ErrProcessUnknown when nobody orders it.
+func (p *pipeline) admits(process ao.ID) error {
+	p.mu.Lock()
+	ahead, ok := p.mu.heads[process]
+	p.mu.Unlock()
+	switch {
+	case ahead.sealed:
+		return moved("process %s is being handed over", process)
+	case ok:
+		return nil
+	}
+	// Of what came before this epoch all must be here: who has said what is only
+	// known then.
+	own, whole, err := p.node.index.OrderingIn(process, p.group.id)
+	if errors.Is(err, log.ErrProcessUnknown) {
+		if _, err = p.node.index.Ordering(process); err == nil {
+			return moved("%w", errNotOrderedHere)
+		}
+		return err
+	}
+	if err == nil && (own.Sealed || !whole) {
+		return moved("process %s is being handed over", process)
+	}
+	return err
 }
 
 // joins lets a request wait for the same message that is on its way.
@@ -344,7 +472,7 @@ func (p *pipeline) sign(process ao.ID, requests []*pending, number uint64) ([]lo
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.heads[process] = speculative{head, number}
+	p.mu.heads[process] = speculative{head: head, flight: number}
 	return entries, nil
 }
 
@@ -355,11 +483,11 @@ func (p *pipeline) head(process ao.ID) (head log.Head, started bool, err error) 
 	if ok {
 		return ahead.head, true, nil
 	}
-	head, err = p.node.index.Head(process)
+	own, _, err := p.node.index.OrderingIn(process, p.group.id)
 	if errors.Is(err, log.ErrProcessUnknown) {
 		return head, false, nil
 	}
-	return head, err == nil, err
+	return own.Head, err == nil, err
 }
 
 // finish answers the requests of each batch when it is committed.
@@ -384,6 +512,10 @@ func (p *pipeline) land(f flight) {
 		switch {
 		case err != nil:
 			request.finish(log.Entry{}, false, moved("%w", err))
+		case results[i].refused != nil && request.control != nil:
+			request.finish(log.Entry{}, false, moved("%w", results[i].refused))
+		case request.control != nil:
+			request.finish(log.Entry{}, results[i].duplicate, nil)
 		case results[i].refused != nil:
 			p.again(request, results[i].refused)
 		case results[i].duplicate:
@@ -401,7 +533,7 @@ func (p *pipeline) release(f flight, failed bool) {
 	defer p.mu.Unlock()
 	p.mu.stale = p.mu.stale || failed
 	for _, request := range f.waiting {
-		process := request.proposal.Process
+		process := request.process()
 		for _, key := range request.keys {
 			if id := [2]ao.ID{process, key}; p.mu.keys[id] == request {
 				delete(p.mu.keys, id)
@@ -432,7 +564,7 @@ func (p *pipeline) answerDuplicate(request *pending) {
 	process := request.proposal.Process
 	for _, key := range request.keys {
 		if nonce, err := p.node.index.Find(process, key); err == nil {
-			entry, err := p.node.Read(context.Background(), process, nonce)
+			entry, err := p.node.read(process, nonce)
 			request.finish(entry, true, err)
 			return
 		}
@@ -453,11 +585,12 @@ func (p *pipeline) dropStaleHeads() {
 		p.landed.Wait()
 	}
 	clear(p.mu.heads)
+	clear(p.mu.shards)
 	p.mu.stale = false
 }
 
 // refuse answers every request of a batch that could not be signed.
-func (p *pipeline) refuse(byProcess map[ao.ID][]*pending, err error) {
+func (p *pipeline) refuse(byProcess map[ao.ID][]*pending, controls []*pending, err error) {
 	p.mu.Lock()
 	p.mu.stale = true
 	p.mu.Unlock()
@@ -466,5 +599,8 @@ func (p *pipeline) refuse(byProcess map[ao.ID][]*pending, err error) {
 		for _, request := range requests {
 			request.finish(log.Entry{}, false, err)
 		}
+	}
+	for _, request := range controls {
+		request.finish(log.Entry{}, false, err)
 	}
 }

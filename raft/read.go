@@ -5,23 +5,48 @@ import (
 	"errors"
 	"fmt"
 
-	hraft "github.com/hashicorp/raft"
-
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/log"
 )
 
 // Head gives the newest place of a process; see log.Log.
-func (n *Node) Head(_ context.Context, process ao.ID) (log.Head, error) { return n.index.Head(process) }
+func (n *Node) Head(_ context.Context, process ao.ID) (log.Head, error) {
+	ordering, err := n.index.Ordering(process)
+	if err != nil {
+		return log.Head{}, err
+	}
+	return n.headOf(ordering)
+}
+
+// headOf gives the newest place that counts: in a cosigned epoch places without
+// enough signatures do not yet.
+func (n *Node) headOf(o log.Ordering) (log.Head, error) {
+	if o.Counts() > o.Nonce {
+		return o.Head, nil
+	}
+	if o.Counts() == 0 {
+		return log.Head{}, log.ErrProcessUnknown
+	}
+	nonce := o.Counts() - 1
+	entry, err := n.read(o.Process, nonce)
+	return log.HeadOf(entry), err
+}
 
 // Read gives one entry; see log.Log.
 func (n *Node) Read(_ context.Context, process ao.ID, nonce uint64) (log.Entry, error) {
-	place, err := n.index.Place(process, nonce)
-	if errors.Is(err, log.ErrEntryUnknown) {
-		if _, err := n.index.Head(process); err != nil {
-			return log.Entry{}, err
-		}
+	ordering, err := n.index.Ordering(process)
+	if err != nil {
+		return log.Entry{}, err
 	}
+	if nonce >= ordering.Counts() {
+		return log.Entry{}, log.ErrEntryUnknown
+	}
+	return n.read(process, nonce)
+}
+
+// read gives one entry, whether it counts or not.
+func (n *Node) read(process ao.ID, nonce uint64) (log.Entry, error) {
+	place, err := n.index.Place(process, nonce)
 	if err != nil {
 		return log.Entry{}, err
 	}
@@ -50,7 +75,7 @@ const rangePage = 256
 
 // Range calls fn for a stretch of a process's entries; see log.Log.
 func (n *Node) Range(ctx context.Context, process ao.ID, from, to uint64, fn func(log.Entry) error) error {
-	head, err := n.index.Head(process)
+	head, err := n.Head(ctx, process)
 	if err != nil {
 		return err
 	}
@@ -88,8 +113,8 @@ func (n *Node) Find(_ context.Context, process, id ao.ID) (uint64, error) {
 func (n *Node) Locate(_ context.Context, id ao.ID) (ao.ID, uint64, error) { return n.index.Locate(id) }
 
 // NonceAfter gives the first nonce with a later timestamp; see log.Log.
-func (n *Node) NonceAfter(_ context.Context, process ao.ID, timestampMS int64) (uint64, error) {
-	head, err := n.index.Head(process)
+func (n *Node) NonceAfter(ctx context.Context, process ao.ID, timestampMS int64) (uint64, error) {
+	head, err := n.Head(ctx, process)
 	if err != nil {
 		return 0, err
 	}
@@ -98,70 +123,20 @@ func (n *Node) NonceAfter(_ context.Context, process ao.ID, timestampMS int64) (
 
 // Processes lists heads; see log.Log.
 func (n *Node) Processes(_ context.Context, after ao.ID, limit int) ([]log.Head, error) {
-	return n.index.Heads(after, limit)
-}
-
-// Follow calls fn for every entry of the group; see log.Log.
-func (n *Node) Follow(ctx context.Context, group uint32, after log.Position, fn func(log.Position, log.Entry) error) error {
-	g := n.groups[group]
-	if g == nil {
-		return fmt.Errorf("this node has no group %d", group)
-	}
-	next := max(after.Index, 1)
-	for {
-		applied, err := g.progress.wait(ctx, next)
-		if err != nil {
-			return err
-		}
-		for ; next <= applied; next++ {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := n.followIndex(group, next, after, fn); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// followIndex calls fn for the entries of one Raft entry that lie after a
-// position and that the state machine took.
-func (n *Node) followIndex(group uint32, index uint64, after log.Position, fn func(log.Position, log.Entry) error) error {
-	record, location, err := n.ledger.Record(group, index)
+	orderings, err := n.index.Orderings(after, limit)
 	if err != nil {
-		return fmt.Errorf("read Raft entry %d: %w", index, err)
+		return nil, err
 	}
-	entry := new(hraft.Log)
-	if err := decodeLog(record, entry); err != nil {
-		return err
-	}
-	if entry.Type != hraft.LogCommand {
-		return nil
-	}
-	location.Offset += dataOffset(entry)
-	position := log.Position{Index: index}
-	for data := entry.Data; len(data) > 0; {
-		e, size, err := log.DecodeEntry(data)
+	heads := make([]log.Head, 0, len(orderings))
+	for _, ordering := range orderings {
+		head, err := n.headOf(ordering)
+		if errors.Is(err, log.ErrProcessUnknown) {
+			continue
+		}
 		if err != nil {
-			return fmt.Errorf("read Raft entry %d: %w", index, err)
+			return nil, err
 		}
-		place := log.Place{Location: location, Length: uint32(size), TimestampMS: e.TimestampMS}
-		position.Offset++
-		location.Offset += int64(size)
-		data = data[size:]
-		if index == after.Index && position.Offset <= after.Offset {
-			continue
-		}
-		known, err := n.index.Place(e.Process, e.Nonce)
-		if err != nil && !errors.Is(err, log.ErrEntryUnknown) {
-			return err
-		}
-		if known != place {
-			continue
-		}
-		if err := fn(position, e); err != nil {
-			return err
-		}
+		heads = append(heads, head)
 	}
-	return nil
+	return heads, nil
 }

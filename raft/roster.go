@@ -24,6 +24,7 @@ type roster struct {
 	dir        string
 	isVoter    func(node string) bool
 	formed     func() bool
+	mode       string // of processes that do not choose
 
 	mu struct {
 		sync.Mutex
@@ -84,12 +85,15 @@ type greeting struct {
 	Node   string `json:"node"`
 	Life   string `json:"life"`
 	Formed bool   `json:"formed"`
+	// Mode orders processes that do not choose: nodes that disagree could order
+	// one twice.
+	Mode string `json:"mode"`
 }
 
 func (r *roster) greeting(self string) greeting {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return greeting{self, r.mu.lives.Self, r.formed()}
+	return greeting{self, r.mu.lives.Self, r.formed(), r.mode}
 }
 
 // meet decides whether to speak to a node, and remembers it for ever first.
@@ -97,6 +101,9 @@ func (r *roster) meet(g greeting) error {
 	voter := r.isVoter(g.Node)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if g.Mode != r.mode {
+		return fmt.Errorf("node %s orders processes by %s unless they choose, and this node by %s: write the same sequencing into all nodes' files", g.Node, g.Mode, r.mode)
+	}
 	known := r.mu.lives.Met[g.Node]
 	r.mu.formed = r.mu.formed || g.Formed
 	if known == g.Life {
@@ -109,6 +116,19 @@ func (r *roster) meet(g greeting) error {
 	if err := r.write(); err != nil {
 		r.mu.lives.Met[g.Node] = known
 		return fmt.Errorf("remember node %s: %w", g.Node, err)
+	}
+	return nil
+}
+
+// forget lets the next life of a node in, whose last one is lost.
+func (r *roster) forget(node string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.mu.lives.Met[node]
+	delete(r.mu.lives.Met, node)
+	if err := r.write(); err != nil {
+		r.mu.lives.Met[node] = known
+		return fmt.Errorf("forget node %s: %w", node, err)
 	}
 	return nil
 }

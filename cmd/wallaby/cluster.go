@@ -29,7 +29,7 @@ five, may be lost with all they hold.
 
 To try one on this machine: wallaby dev --cluster 3.`,
 	}
-	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand(), a.clusterRepairCommand(), a.clusterTransferCommand())
+	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand(), a.clusterRepairCommand(), a.clusterTransferCommand(), a.clusterMoveShardCommand())
 	return cmd
 }
 
@@ -182,6 +182,24 @@ func (a *app) clusterTransferCommand() *cobra.Command {
 		Args:    exactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.operate(cmd.Context(), config, node.PathTransfer, url.Values{"group": {args[0]}, "node": {args[1]}})
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "", "the `FILE` of a node on this machine")
+	return cmd
+}
+
+func (a *app) clusterMoveShardCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "move-shard MODE SHARD GROUP",
+		Short: "Have another group order a shard's processes",
+		Long: `The processes of a mode are spread over its groups by 256 shards. move-shard has
+another group of the mode take the new processes of a shard, and then those there
+are, one after the other, each as a new epoch. If it is interrupted, run it again.`,
+		Example: "  wallaby cluster move-shard raft:3 17 305 --config certs/n1/n1.yaml",
+		Args:    exactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.operate(cmd.Context(), config, node.PathMoveShard, url.Values{"mode": {args[0]}, "shard": {args[1]}, "group": {args[2]}})
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "the `FILE` of a node on this machine")

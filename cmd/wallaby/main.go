@@ -113,7 +113,7 @@ WALLABY_ and its name in capitals: WALLABY_URL, WALLABY_PORT_BASE.`,
 		a.devCommand(), a.nodeCommand(), a.clusterCommand(),
 		a.publishCommand(), a.spawnCommand(), a.sendCommand(),
 		a.resultCommand(), a.resultsCommand(), a.dryrunCommand(),
-		a.processesCommand(), a.processCommand(), a.logCommand(), a.statusCommand(),
+		a.processesCommand(), a.processCommand(), a.evidenceCommand(), a.logCommand(), a.statusCommand(),
 		a.walletCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	return root
