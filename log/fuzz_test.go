@@ -13,10 +13,10 @@ import (
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
-// FuzzDecodeEntry holds that whatever decodes encodes to the same bytes, and
-// that all else is named as damage. The checksum is made right, because few
+// FuzzDecodeFrame holds that an entry that decodes encodes to the same bytes, a
+// control to one that decodes to the same, and that all else is named as damage. The checksum is made right, because few
 // random bytes would get past it.
-func FuzzDecodeEntry(f *testing.F) {
+func FuzzDecodeFrame(f *testing.F) {
 	memory := logtest.NewMemory(logtest.Signer(f, 1), time.Now)
 	process := logtest.ProcessItem(f, logtest.Signer(f, 9), "seed")
 	for _, item := range []*dataitem.Item{process, logtest.MessageItem(f, logtest.Signer(f, 9), process.ID(), "x")} {
@@ -28,6 +28,8 @@ func FuzzDecodeEntry(f *testing.F) {
 		entry.ItemBytes = nil
 		f.Add(log.AppendEntry(nil, entry))
 	}
+	f.Add(log.AppendControl(nil, log.Control{Seal: &log.Seal{Head: log.Head{Process: process.ID(), Nonce: 1}, Mode: log.Solo, To: 301}}))
+	f.Add(log.AppendControl(nil, log.Control{Attested: &log.Attested{Process: process.ID(), Nonce: 1, Items: [][]byte{{1, 2}}}}))
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= 12 {
@@ -35,15 +37,22 @@ func FuzzDecodeEntry(f *testing.F) {
 			length := min(uint64(binary.LittleEndian.Uint32(b)), uint64(len(b)-4))
 			binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:max(8, length+4)], castagnoli))
 		}
-		entry, size, err := log.DecodeEntry(b)
+		frame, err := log.DecodeFrame(b)
 		if err != nil {
 			if !errors.Is(err, log.ErrCorrupt) {
 				t.Fatalf("not named as damage: %v", err)
 			}
 			return
 		}
-		if again := log.AppendEntry(nil, entry); !bytes.Equal(again, b[:size]) {
-			t.Fatal("the bytes changed")
+		if frame.Control == nil {
+			if again := log.AppendEntry(nil, frame.Entry); !bytes.Equal(again, b[:frame.Size]) {
+				t.Fatal("the bytes changed")
+			}
+			return
+		}
+		again, err := log.DecodeFrame(log.AppendControl(nil, *frame.Control))
+		if err != nil || again.Control == nil {
+			t.Fatalf("a control does not decode again: %v", err)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/raft"
 )
 
@@ -20,12 +21,15 @@ type ClusterStatus struct {
 
 // NodeStatus is one node with its groups.
 type NodeStatus struct {
-	ID      string             `json:"id"`
-	Address string             `json:"address"`
-	Version string             `json:"version,omitempty"`
-	URLs    URLs               `json:"urls"`
-	Groups  []raft.GroupStatus `json:"groups"`
-	Engine  EngineStatus       `json:"engine"`
+	ID      string `json:"id"`
+	Address string `json:"address"`
+	// Operator is the address of the key that signs for this node in cosigned
+	// modes; zero when it has none.
+	Operator ao.ID              `json:"operator"`
+	Version  string             `json:"version,omitempty"`
+	URLs     URLs               `json:"urls"`
+	Groups   []raft.GroupStatus `json:"groups"`
+	Engine   EngineStatus       `json:"engine"`
 	// Error says why nothing more is known of the node.
 	Error string `json:"error,omitempty"`
 }
@@ -34,7 +38,7 @@ func (n *Node) nodeStatus() NodeStatus {
 	info := n.Info()
 	status := NodeStatus{ID: info.Node, Version: info.Version, URLs: info.URLs, Groups: n.log.Status(), Engine: info.Engine}
 	if n.options.Cluster != nil {
-		status.Address = n.options.Cluster.address(info.Node)
+		status.Address, status.Operator = n.options.Cluster.address(info.Node), n.options.Cluster.operators()[info.Node]
 	}
 	return status
 }
@@ -100,7 +104,7 @@ func (n *Node) statusOf(ctx context.Context, member Member) NodeStatus {
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	status := NodeStatus{ID: member.ID, Address: member.Address}
+	status := NodeStatus{ID: member.ID, Address: member.Address, Operator: member.Operator}
 	b, err := n.transport.Call(ctx, member.ID, callStatus, nil)
 	if err == nil {
 		err = json.Unmarshal(b, &status)

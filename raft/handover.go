@@ -162,7 +162,7 @@ func (n *Node) move(ctx context.Context, seal log.Seal) error {
 		return err
 	}
 	// A group without a leader would keep what it cannot open.
-	if err := to.sync(ctx); err != nil {
+	if err := to.awaitLeader(ctx); err != nil {
 		return fmt.Errorf("group %d cannot take process %s over: %w", seal.To, process, err)
 	}
 	var last error
@@ -182,6 +182,19 @@ func (n *Node) move(ctx context.Context, seal log.Seal) error {
 		}
 		if err := n.pause(ctx); err != nil {
 			return ao.Errorf(ao.CodeUnavailable, "process %s is not handed over yet: ask again: %w", process, errors.Join(err, last))
+		}
+	}
+}
+
+// awaitLeader waits until somebody leads the group who can be reached.
+func (g *group) awaitLeader(ctx context.Context) error {
+	for deadline := g.node.options.Now().Add(patience); ; {
+		err := g.sync(ctx)
+		if err == nil || ao.CodeOf(err) != ao.CodeUnavailable || !g.node.options.Now().Before(deadline) {
+			return err
+		}
+		if err := g.node.pause(ctx); err != nil {
+			return err
 		}
 	}
 }

@@ -121,6 +121,15 @@ func TestProcessesChangeTheirMode(t *testing.T) {
 				if err := c.append(ctx, id, item, &told); err != nil {
 					t.Fatal(err)
 				}
+				// Who was told of it sees it, through the node that told.
+				fresh := c.node(id).log.Linearizable()
+				nonce, err := fresh.Find(ctx, process.ID(), item.ID())
+				if err != nil {
+					t.Fatalf("%s: find what %s took: %v", text, id, err)
+				}
+				if entry, err := fresh.Read(ctx, process.ID(), nonce); err != nil || entry.Message != item.ID() {
+					t.Fatalf("%s: read what %s took: %v", text, id, err)
+				}
 			}
 		}
 		// What an earlier epoch took is known again.

@@ -106,11 +106,30 @@ func (n *Node) Range(ctx context.Context, process ao.ID, from, to uint64, fn fun
 
 // Find gives the nonce of an id within a process; see log.Log.
 func (n *Node) Find(_ context.Context, process, id ao.ID) (uint64, error) {
-	return n.index.Find(process, id)
+	nonce, err := n.index.Find(process, id)
+	if err != nil {
+		return 0, err
+	}
+	return nonce, n.counts(process, nonce)
 }
 
 // Locate gives the process and nonce of an id; see log.Log.
-func (n *Node) Locate(_ context.Context, id ao.ID) (ao.ID, uint64, error) { return n.index.Locate(id) }
+func (n *Node) Locate(_ context.Context, id ao.ID) (ao.ID, uint64, error) {
+	process, nonce, err := n.index.Locate(id)
+	if err != nil {
+		return process, nonce, err
+	}
+	return process, nonce, n.counts(process, nonce)
+}
+
+// counts gives ErrEntryUnknown for a place that is not for others to see yet.
+func (n *Node) counts(process ao.ID, nonce uint64) error {
+	ordering, err := n.index.Ordering(process)
+	if errors.Is(err, log.ErrProcessUnknown) || err == nil && nonce >= ordering.Counts() {
+		return log.ErrEntryUnknown
+	}
+	return err
+}
 
 // NonceAfter gives the first nonce with a later timestamp; see log.Log.
 func (n *Node) NonceAfter(ctx context.Context, process ao.ID, timestampMS int64) (uint64, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -56,7 +57,7 @@ func (a *app) spawnCommand() *cobra.Command {
 	var (
 		tagFlags                   []string
 		scheduler, authority, data string
-		name                       string
+		name, sequencing           string
 	)
 	cmd := &cobra.Command{
 		Use:   "spawn MODULE",
@@ -95,12 +96,20 @@ module file that the node was started with.`,
 				dataitem.Tag{Name: ao.TagModule, Value: module},
 				dataitem.Tag{Name: ao.TagScheduler, Value: or(scheduler, info.Scheduler)},
 			)
-			return a.post(cmd.Context(), dataitem.Draft{Tags: tags, Data: body})
+			if sequencing != "" {
+				mode, err := aolog.ParseMode(sequencing)
+				if err != nil {
+					return usageError{err}
+				}
+				tags = append(tags, dataitem.Tag{Name: ao.TagSequencing, Value: mode.String()})
+			}
+			return a.post(cmd.Context(), dataitem.Draft{Anchor: freshAnchor(), Tags: tags, Data: body})
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&tagFlags, "tag", nil, "add a tag `NAME=VALUE` (repeatable)")
 	flags.StringVar(&name, "name", "", "the process's `NAME`")
+	flags.StringVar(&sequencing, "sequencing", "", "how it is ordered: `MODE` solo, raft:3, raft:5 or cosigned:K/N (default the node's)")
 	flags.StringVar(&scheduler, "scheduler", "", "scheduler `ADDRESS` (default the node's)")
 	flags.StringVar(&authority, "authority", "", "`ADDRESS` trusted to push messages (default the node's)")
 	flags.StringVar(&data, "data", " ", "data, or @FILE, or - for standard input")

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -80,7 +82,15 @@ func (a *app) messageDraft(process ao.ID, tagFlags []string, action, data string
 	if err != nil {
 		return dataitem.Draft{}, err
 	}
-	return dataitem.Draft{Target: process[:], Tags: tags, Data: body}, nil
+	return dataitem.Draft{Target: process[:], Anchor: freshAnchor(), Tags: tags, Data: body}, nil
+}
+
+// freshAnchor makes an item one of its own: keys sign the same words the same
+// way every time, and a message that comes twice counts once.
+func freshAnchor() []byte {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return hex.AppendEncode(nil, random[:])
 }
 
 // post signs a draft, sends it and prints its id.
