@@ -14,6 +14,8 @@ import (
 type Report struct {
 	Machine Machine `json:"machine"`
 	Rows    []Row   `json:"rows"`
+	// Notes say what was left out, and why.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Machine says what the figures were measured on.
@@ -80,6 +82,9 @@ func (r *Report) WriteTable(to io.Writer) error {
 			peer, peerValue, ratio = row.Peer, formatValue(row.PeerValue, row.Unit), fmt.Sprintf("%.2f", row.Ratio)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Case, row.Metric, formatValue(row.Value, row.Unit), peer, peerValue, ratio)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintln(w, "\n"+note)
 	}
 	return w.Flush()
 }

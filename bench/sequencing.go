@@ -99,8 +99,14 @@ func openVoters(ctx context.Context, dir string, count int) (nodes []*raft.Node,
 	if err != nil {
 		return nil, nil, err
 	}
+	return openVotersWith(ctx, dir, count, raft.Options{Signer: signer})
+}
+
+// openVotersWith is openVoters with options that all nodes share.
+func openVotersWith(ctx context.Context, dir string, count int, shared raft.Options) (nodes []*raft.Node, stop func() error, err error) {
 	if count == 1 {
-		n, err := raft.Open(ctx, raft.Options{Dir: dir, Signer: signer})
+		shared.Dir = dir
+		n, err := raft.Open(ctx, shared)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -115,9 +121,9 @@ func openVoters(ctx context.Context, dir string, count int) (nodes []*raft.Node,
 	var wait sync.WaitGroup
 	for i, id := range ids {
 		wait.Go(func() {
-			nodes[i], failures[i] = raft.Open(ctx, raft.Options{
-				Dir: filepath.Join(dir, id), Signer: signer, Self: id, Voters: ids, Transport: transports[i],
-			})
+			o := shared
+			o.Dir, o.Self, o.Voters, o.Transport = filepath.Join(dir, id), id, ids, transports[i]
+			nodes[i], failures[i] = raft.Open(ctx, o)
 		})
 	}
 	wait.Wait()

@@ -58,6 +58,9 @@ type Options struct {
 	Timeouts Timeouts
 	// SegmentBytes is the size of a segment; default log.SegmentBytes.
 	SegmentBytes int64
+	// Trusted takes items as they come, without verifying their signatures: for
+	// a caller that has verified them, and to measure the log without it.
+	Trusted bool
 	// Fatal is told of an error after which the node must stop.
 	Fatal func(error)
 }

@@ -46,6 +46,7 @@ lint() {
 	check "staticcheck" "$GO" run "$STATICCHECK" ./...
 	check "go mod tidy" "$GO" mod tidy -diff
 	check "static build" env CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby
+	check "go vet of bench/peers" "$GO" -C bench/peers vet ./...
 }
 
 gofmt_clean() {

@@ -27,6 +27,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `bench measures in the same run, on the same disk, what wallaby does and what a
 peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
+	cmd.AddCommand(a.benchLogCommand(), a.benchLogLoadCommand())
 	cmd.AddCommand(a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchMemoryCommand())
 	return cmd
 }
@@ -54,9 +55,11 @@ func (f *benchFlags) scratch() (dir string, remove func(), err error) {
 	return dir, func() { os.RemoveAll(dir) }, nil
 }
 
-func (a *app) printReport(rows []bench.Row) error {
+// printReport prints rows, and below them what else is to be said.
+func (a *app) printReport(rows []bench.Row, notes ...string) error {
 	report := bench.NewReport()
 	report.Add(rows...)
+	report.Notes = notes
 	if a.output == outputJSON {
 		return a.printJSON(report)
 	}
