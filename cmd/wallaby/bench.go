@@ -27,7 +27,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `bench measures in the same run, on the same disk, what wallaby does and what a
 peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
-	cmd.AddCommand(a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchMemoryCommand())
+	cmd.AddCommand(a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchMemoryCommand(), a.benchScaleCommand(), a.benchFillCommand())
 	return cmd
 }
 
