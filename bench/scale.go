@@ -219,17 +219,26 @@ func (o ScaleOptions) ledgerBytes(ctx context.Context) (float64, error) {
 	return float64(after-before) / (rate.PerSecond * recordBytes), errors.Join(err, os.RemoveAll(dir))
 }
 
-// writtenBytes is what this program has had the disk write; Linux only.
+// writtenBytes is what this program has had the disk write; Linux only. What was
+// written to a file that was deleted before it came to the disk does not count.
 func writtenBytes() (uint64, error) {
 	f, err := os.Open("/proc/self/io")
 	if err != nil {
 		return 0, fmt.Errorf("read the bytes written: %w", err)
 	}
 	defer f.Close()
+	var written, cancelled uint64
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "write_bytes: "); ok {
-			return strconv.ParseUint(rest, 10, 64)
+		name, value, _ := strings.Cut(lines.Text(), ": ")
+		switch name {
+		case "write_bytes":
+			written, err = strconv.ParseUint(value, 10, 64)
+		case "cancelled_write_bytes":
+			cancelled, err = strconv.ParseUint(value, 10, 64)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read the bytes written: %w", err)
 		}
 	}
-	return 0, errors.New("read the bytes written: /proc does not say")
+	return written - cancelled, nil
 }

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,8 +21,10 @@ import (
 //
 //	E process nonce  → place of the entry, timestamp
 //	H process        → head
-//	I process id     → nonce; id is a dedupe key or an assignment id
-//	L id             → process, nonce of the entry that holds the item with that id
+//	I process id     → nonce; id is a dedupe key that L does not hold with that
+//	                   process: of a bare assignment, or of what a push says
+//	L id             → process, nonce of the entry that holds the item or the
+//	                   assignment with that id
 //	B id             → process, nonce of the first bare assignment of that id
 //	A group          → Raft index applied last
 type Index struct {
@@ -59,16 +62,18 @@ type Indexed struct {
 // to there. It is seen at once and stored soon.
 func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
 	// A bare assignment of an item keeps the first place.
-	bare := map[int]bool{}
+	first := map[ao.ID]int{}
 	for i, e := range entries {
-		bare[i] = e.Entry.IsBare() && !x.has(key('B', e.Entry.Message[:]))
+		if _, again := first[e.Entry.Message]; !again && e.Entry.IsBare() && !x.has(key('B', e.Entry.Message[:])) {
+			first[e.Entry.Message] = i
+		}
 	}
 	return x.overlay.put(func(set func(k, v []byte)) {
 		for i, e := range entries {
 			process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
 			set(key('E', process, nonce), encodePlace(e.Place))
 			place := append(append([]byte(nil), process...), nonce...)
-			for _, id := range append([]ao.ID{e.Entry.ID}, e.Keys...) {
+			for _, id := range ownKeys(e.Entry, e.Keys) {
 				set(key('I', process, id[:]), nonce)
 			}
 			set(key('L', e.Entry.ID[:]), place)
@@ -76,7 +81,7 @@ func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
 			// may be in another group and be indexed later.
 			if id := messageOrProcess(e.Entry); !e.Entry.IsBare() {
 				set(key('L', id[:]), place)
-			} else if bare[i] {
+			} else if at, ok := first[id]; ok && at == i {
 				set(key('B', id[:]), place)
 			}
 			if !e.KeepHead {
@@ -85,6 +90,14 @@ func (x *Index) Put(group uint32, index uint64, entries []Indexed) error {
 		}
 		set(groupKey(group), binary.BigEndian.AppendUint64(nil, index))
 	})
+}
+
+// ownKeys are the dedupe keys of an entry under which it is not located anyway.
+func ownKeys(e Entry, keys []ao.ID) []ao.ID {
+	if len(keys) > 0 && !e.IsBare() {
+		return keys[1:] // the first is the id of the item
+	}
+	return keys
 }
 
 func messageOrProcess(e Entry) ao.ID {
@@ -180,7 +193,14 @@ func (x *Index) Places(process ao.ID, from, to uint64, limit int) ([]Place, erro
 
 // Find gives the nonce of an id or dedupe key within a process.
 func (x *Index) Find(process, id ao.ID) (uint64, error) {
-	b, err := x.get(key('I', process[:], id[:]))
+	b, err := x.get(key('L', id[:]))
+	if err == nil && bytes.Equal(b[:len(process)], process[:]) {
+		return binary.BigEndian.Uint64(b[len(process):]), nil
+	}
+	if err != nil && !errors.Is(err, ErrEntryUnknown) {
+		return 0, err
+	}
+	b, err = x.get(key('I', process[:], id[:]))
 	if err != nil {
 		return 0, err
 	}

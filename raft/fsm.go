@@ -79,11 +79,10 @@ func (f *fsm) apply(entry *hraft.Log) ([]applyResult, error) {
 
 // take checks an entry against its process's head and adds it to the batch.
 func (f *fsm) take(batch *applyBatch, e log.Entry, place log.Place) (applyResult, error) {
-	proposal, err := log.ProposalOf(e)
+	keys, err := log.KeysOf(e)
 	if err != nil {
 		return applyResult{}, err
 	}
-	keys := proposal.DedupeKeys()
 	head, started, err := batch.head(e.Process)
 	if err != nil {
 		return applyResult{}, err

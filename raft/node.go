@@ -177,6 +177,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.placement = newPlacement(o.voters())
+	reindexed, err := n.reindex()
+	if err != nil {
+		return err
+	}
+	clean = clean || reindexed
 	if o.Transport != nil {
 		if err := n.meetAll(ctx, warn); err != nil {
 			return err
