@@ -91,7 +91,7 @@ func (o ScaleOptions) processes(ctx context.Context) (rows []Row, err error) {
 	return []Row{
 		Higher(name, "messages acknowledged", "1/s", many.PerSecond, peer, few.PerSecond),
 		Lower(name, "median", "ms", many.MedianMS, peer, few.MedianMS),
-		Lower(name, "99th percentile (target: ratio 0.67)", "ms", many.Percentile99, peer, few.Percentile99),
+		Lower(name, "99th percentile (target 1.5 times)", "ms", many.Percentile99, peer, few.Percentile99),
 	}, nil
 }
 
@@ -179,8 +179,8 @@ func (o ScaleOptions) bytes(ctx context.Context) ([]Row, error) {
 	}
 	name := fmt.Sprintf("append, %d clients", o.Clients)
 	return []Row{
-		{Case: name, Metric: "disk bytes by bytes of message and assignment, ledger (target 1.3)", Unit: "", Value: ledger},
-		{Case: name, Metric: "the same with the index (target 1.3)", Unit: "", Value: float64(whole) / float64(kept*each)},
+		{Case: name, Metric: "disk bytes by payload bytes, ledger (target 1.3)", Unit: "", Value: ledger},
+		{Case: name, Metric: "disk bytes by payload bytes, with index (target 1.3)", Unit: "", Value: float64(whole) / float64(kept*each)},
 		{Case: name, Metric: "index, disk bytes of a message", Unit: "B", Value: float64(whole)/float64(kept) - ledger*float64(each)},
 	}, nil
 }

@@ -3,6 +3,7 @@ package raft
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -20,12 +21,16 @@ import (
 // done reports that the index lacks nothing up to there. If the log has what only
 // a look at every entry can decide, the index stays empty, and catchUp fills it.
 func (n *Node) reindex() (done bool, err error) {
+	dir := filepath.Join(n.options.Dir, rebuildDirName)
 	stretches, err := n.missingFromIndex()
+	if err == nil && len(stretches) == 0 {
+		err = os.RemoveAll(dir) // a kill may have left it
+	}
 	if err != nil || len(stretches) == 0 {
 		return false, err
 	}
 	n.options.Logger.Info().Msg("making the log's index from the segments")
-	rebuild, err := log.NewRebuild(filepath.Join(n.options.Dir, rebuildDirName))
+	rebuild, err := log.NewRebuild(dir)
 	if err != nil {
 		return false, err
 	}

@@ -22,7 +22,7 @@ func (a *app) benchScaleCommand() *cobra.Command {
 		Short: "A large log: many processes, bytes on the disk, opening it again",
 		Long: `scale measures appends to many processes beside a few, the bytes that appends put
 on the disk, and how long a node takes to open a log of many messages: after
-kill -9, after a close in good order, and without its index. It needs about 3 GB
+kill -9, after a close in good order, and without its index. It needs about 2 GB
 of scratch space.`,
 		Args: exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
