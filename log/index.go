@@ -40,7 +40,11 @@ type Place struct {
 }
 
 func key(kind byte, parts ...[]byte) []byte {
-	k := []byte{kind}
+	size := 1
+	for _, part := range parts {
+		size += len(part)
+	}
+	k := append(make([]byte, 0, size), kind)
 	for _, part := range parts {
 		k = append(k, part...)
 	}

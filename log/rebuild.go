@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -28,6 +29,7 @@ type Rebuild struct {
 	heads   map[ao.ID]*Head
 	applied map[uint32]uint64
 	sorting errgroup.Group
+	spare   sync.Pool
 	// places, ids, located and bare are the keys with the letters E, I, L and B.
 	places, ids, located, bare *keySorter
 }
@@ -55,7 +57,7 @@ func NewRebuild(dir string) (*Rebuild, error) {
 	r := &Rebuild{dir: dir, heads: map[ao.ID]*Head{}, applied: map[uint32]uint64{}}
 	r.sorting.SetLimit(procs.Cores())
 	newSorter := func(letter byte, sortBytes, keyBytes, valueBytes, rowBytes int) *keySorter {
-		s := sorter{dir: dir, letter: letter, sortBytes: 1 + sortBytes, rowBytes: 1 + rowBytes, runBytes: runBytes, sorting: &r.sorting}
+		s := sorter{dir: dir, letter: letter, sortBytes: 1 + sortBytes, rowBytes: 1 + rowBytes, runBytes: runBytes, spare: &r.spare, sorting: &r.sorting}
 		return &keySorter{s, 1 + keyBytes, valueBytes}
 	}
 	r.places = newSorter('E', 32+8, 32+8, placeBytes, 32+8+placeBytes)

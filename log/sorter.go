@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -23,6 +24,8 @@ type sorter struct {
 	// sortBytes of rowBytes decide the order.
 	sortBytes, rowBytes int
 	runBytes            int
+	// spare has the memory of runs that are written.
+	spare *sync.Pool
 	// sorting has the runs sorted, and makes add wait while all of it is busy.
 	sorting *errgroup.Group
 	rows    []byte
@@ -40,13 +43,21 @@ const runBytes = 16 << 20
 func (s *sorter) add() []byte {
 	if len(s.rows)+s.rowBytes > cap(s.rows) {
 		s.spill()
-		s.rows = make([]byte, 0, s.runBytes)
+		s.rows = s.memory()
 	}
 	end := len(s.rows) + s.rowBytes
 	row := s.rows[len(s.rows):end:end]
 	s.rows = s.rows[:end]
 	row[0] = s.letter
 	return row
+}
+
+// memory gives room for a run.
+func (s *sorter) memory() []byte {
+	if b, ok := s.spare.Get().(*[]byte); ok && cap(*b) >= s.runBytes {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, s.runBytes)
 }
 
 // spill has what was added sorted and written. The run has its place in the
@@ -59,7 +70,10 @@ func (s *sorter) spill() {
 	path := filepath.Join(s.dir, fmt.Sprintf("%c%08x.run", s.letter, len(s.runs)))
 	s.runs, s.rows = append(s.runs, made), nil
 	s.sorting.Go(func() (err error) {
-		made.rows, err = s.writeRun(path, rows)
+		sorted := s.sorted(rows)
+		made.rows, err = mapped(path, sorted)
+		s.spare.Put(&rows)
+		s.spare.Put(&sorted)
 		return err
 	})
 }
@@ -71,7 +85,8 @@ type rowOrder struct {
 	row    uint32
 }
 
-func (s *sorter) writeRun(path string, rows []byte) ([]byte, error) {
+// sorted gives rows in order.
+func (s *sorter) sorted(rows []byte) []byte {
 	order := make([]rowOrder, len(rows)/s.rowBytes)
 	for i := range order {
 		order[i] = rowOrder{binary.BigEndian.Uint64(rows[i*s.rowBytes+1:]), uint32(i)}
@@ -86,11 +101,11 @@ func (s *sorter) writeRun(path string, rows []byte) ([]byte, error) {
 		}
 		return cmp.Compare(a.row, b.row)
 	})
-	sorted := make([]byte, 0, len(rows))
+	sorted := s.memory()
 	for _, o := range order {
 		sorted = append(sorted, rows[int(o.row)*s.rowBytes:][:s.rowBytes]...)
 	}
-	return mapped(path, sorted)
+	return sorted
 }
 
 // mapped writes bytes to a file and gives them back as memory that the system
