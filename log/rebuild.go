@@ -78,7 +78,8 @@ const (
 )
 
 // Take adds an entry if it follows the head of its process; an entry that does
-// not was refused when it was first applied. It gives ErrRepeated only at Finish.
+// not was refused when it was first applied. Whether its message is there already
+// comes out at Finish.
 func (r *Rebuild) Take(e *Entry, place Place, keys []ao.ID) {
 	head, started := r.heads[e.Process], true
 	if head == nil {
@@ -135,7 +136,8 @@ func (r *Rebuild) sorters() []*keySorter {
 	return []*keySorter{r.places, r.ids, r.located, r.bare}
 }
 
-// Finish writes the index and puts it in dir, in place of what is there.
+// Finish writes the index and puts it in dir, in place of what is there. It gives
+// ErrRepeated, and leaves dir as it is, when that would not be what Put makes.
 func (r *Rebuild) Finish(dir string) error {
 	for _, s := range r.sorters() {
 		s.spill()

@@ -41,10 +41,11 @@ const runBytes = 16 << 20
 // add gives the place of a new row, which begins with the letter; the caller
 // fills in the rest.
 func (s *sorter) add() []byte {
-	if len(s.rows)+s.rowBytes > cap(s.rows) {
+	if len(s.rows)+s.rowBytes > s.runBytes {
 		s.spill()
-		s.rows = s.memory()
+		s.rows = s.memory(s.runBytes)
 	}
+	s.rows = slices.Grow(s.rows, s.rowBytes)
 	end := len(s.rows) + s.rowBytes
 	row := s.rows[len(s.rows):end:end]
 	s.rows = s.rows[:end]
@@ -52,12 +53,13 @@ func (s *sorter) add() []byte {
 	return row
 }
 
-// memory gives room for a run.
-func (s *sorter) memory() []byte {
-	if b, ok := s.spare.Get().(*[]byte); ok && cap(*b) >= s.runBytes {
+// memory gives room for a run. Only the first run grows as it is filled, because
+// most logs need no other.
+func (s *sorter) memory(size int) []byte {
+	if b, ok := s.spare.Get().(*[]byte); ok && cap(*b) >= size {
 		return (*b)[:0]
 	}
-	return make([]byte, 0, s.runBytes)
+	return make([]byte, 0, size)
 }
 
 // spill has what was added sorted and written. The run has its place in the
@@ -101,7 +103,7 @@ func (s *sorter) sorted(rows []byte) []byte {
 		}
 		return cmp.Compare(a.row, b.row)
 	})
-	sorted := s.memory()
+	sorted := s.memory(len(rows))
 	for _, o := range order {
 		sorted = append(sorted, rows[int(o.row)*s.rowBytes:][:s.rowBytes]...)
 	}

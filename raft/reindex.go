@@ -49,7 +49,10 @@ func (n *Node) reindex() (done bool, err error) {
 		n.options.Logger.Warn().Err(finishErr).Msg("looking at the log entry by entry")
 		return false, nil
 	}
-	return finishErr == nil, finishErr
+	if finishErr != nil {
+		return false, fmt.Errorf("make the log's index from the segments: %w", finishErr)
+	}
+	return true, nil
 }
 
 // rebuildDirName is where a new index is made.
@@ -73,8 +76,8 @@ func (n *Node) missingFromIndex() ([]stretch, error) {
 		if applied > 0 {
 			return nil, nil
 		}
-		// The group itself tells of damage to the file when it opens it.
-		snapshots, err := openSnapshots(n.options.FS, groupDir(n.options.Dir, id), func(string) {})
+		warn := func(text string) { n.options.Logger.Warn().Uint32("group", id).Msg(text) }
+		snapshots, err := openSnapshots(n.options.FS, groupDir(n.options.Dir, id), warn)
 		if err != nil {
 			return nil, err
 		}
