@@ -14,7 +14,6 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
-	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/internal/fsx"
 	"github.com/wallaby-ao/wallaby/log"
@@ -38,6 +37,15 @@ type Rate struct {
 // drive runs fn from many goroutines until the time is up. fn gets the number
 // of its goroutine and a count that is never given twice.
 func (l Load) drive(ctx context.Context, fn func(ctx context.Context, client int, n uint64) error) (Rate, error) {
+	times, err := l.times(ctx, fn)
+	if err != nil {
+		return Rate{}, err
+	}
+	return times.rate()
+}
+
+// times drives fn and keeps how long each call took.
+func (l Load) times(ctx context.Context, fn func(ctx context.Context, client int, n uint64) error) (Times, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
@@ -65,16 +73,29 @@ func (l Load) drive(ctx context.Context, fn func(ctx context.Context, client int
 		})
 	}
 	wait.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return Rate{}, err
-	}
-	seconds := time.Since(start).Seconds()
-	slices.Sort(took)
-	if len(took) == 0 {
+	return Times{took, time.Since(start)}, context.Cause(ctx)
+}
+
+// Times is how long each of many calls took, and all of them together.
+type Times struct {
+	Calls   []time.Duration
+	Elapsed time.Duration
+}
+
+// add puts a further round beside those before.
+func (t *Times) add(more Times) {
+	t.Calls = append(t.Calls, more.Calls...)
+	t.Elapsed += more.Elapsed
+}
+
+func (t *Times) rate() (Rate, error) {
+	if len(t.Calls) == 0 {
 		return Rate{}, errors.New("nothing was done in the time allowed")
 	}
+	slices.Sort(t.Calls)
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return Rate{float64(len(took)) / seconds, ms(took[len(took)/2]), ms(took[len(took)*99/100])}, nil
+	count := len(t.Calls)
+	return Rate{float64(count) / t.Elapsed.Seconds(), ms(t.Calls[count/2]), ms(t.Calls[count*99/100])}, nil
 }
 
 // messageBytes is the data of a benchmark message: an item of about 1.3 KiB.
@@ -147,34 +168,16 @@ func ownAppends(ctx context.Context, dir string, load Load) (whole, ledger Rate,
 const signedMessagesPerSecond = 12_000
 
 func signedMessages(ctx context.Context, n log.Log, user dataitem.Signer, load Load) ([]*dataitem.Item, error) {
-	module := ao.ID{1}
-	processes := make([]ao.ID, load.Processes)
-	for i := range processes {
-		item, err := dataitem.Create(dataitem.Draft{Tags: dataitem.Tags{
-			{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: ao.TypeProcess},
-			{Name: ao.TagModule, Value: module.String()}, {Name: ao.TagScheduler, Value: "bench"}, {Name: "Name", Value: fmt.Sprint(i)},
-		}}, user)
-		if err != nil {
-			return nil, err
-		}
-		if _, _, err := n.Append(ctx, log.Proposal{Item: item}); err != nil {
-			return nil, err
-		}
-		processes[i] = item.ID()
+	processes, err := spawnAll(ctx, n, user, load.Processes)
+	if err != nil {
+		return nil, err
 	}
+	messages := messageSource{user: user, processes: processes, dataBytes: messageBytes}
 	items := make([]*dataitem.Item, int(signedMessagesPerSecond*load.Seconds)+load.Clients)
-	data := make([]byte, messageBytes)
-	_, _ = rand.Read(data)
 	for i := range items {
-		process := processes[i%len(processes)]
-		copy(data, fmt.Sprint(i, " "))
-		item, err := dataitem.Create(dataitem.Draft{Target: process[:], Data: data, Tags: dataitem.Tags{
-			{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: ao.TypeMessage},
-		}}, user)
-		if err != nil {
+		if items[i], err = messages.message(uint64(i)); err != nil {
 			return nil, err
 		}
-		items[i] = item
 	}
 	return items, nil
 }

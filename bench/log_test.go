@@ -59,7 +59,14 @@ func TestALoadOfAllProcessesInOneGroup(t *testing.T) {
 		}
 		found := map[uint32]int{}
 		for _, process := range processes {
-			found[nodes[1].Sequencing(process).Group]++
+			if err := nodes[0].Sync(t.Context(), process); err != nil {
+				t.Fatal(err)
+			}
+			sequencing, err := nodes[0].Sequencing(process)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[sequencing.Group]++
 		}
 		if len(processes) != processesOfLoad || len(found) != want {
 			t.Errorf("%d processes are in the groups %v, want %d groups", len(processes), found, want)

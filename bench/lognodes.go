@@ -100,7 +100,8 @@ func (l LogLoad) spawn(ctx context.Context, nodes []*raft.Node) (processes []ao.
 			return nil, err
 		}
 	}
-	groups := nodes[0].Groups()
+	mode := log.Mode{Voters: len(nodes)}
+	groups := nodes[0].GroupsOf(mode)
 	if l.Groups < 1 || l.Groups > len(groups) || processesOfLoad%l.Groups != 0 {
 		return nil, fmt.Errorf("a load in %d groups: want 1, 2, 4 or %d", l.Groups, len(groups))
 	}
@@ -116,7 +117,10 @@ func (l LogLoad) spawn(ctx context.Context, nodes []*raft.Node) (processes []ao.
 		if err != nil {
 			return nil, err
 		}
-		group := nodes[0].Sequencing(item.ID()).Group
+		group, err := nodes[0].Placed(item.ID(), mode)
+		if err != nil {
+			return nil, err
+		}
 		if room[group] == 0 {
 			continue
 		}

@@ -3,6 +3,7 @@ package dataitem
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -63,7 +64,7 @@ func decodeTags(b []byte) (Tags, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	d := avroDecoder{rest: b}
+	d := avroDecoder{rest: b, all: string(b)}
 	var tags Tags
 	for {
 		count, end, err := d.block()
@@ -76,6 +77,7 @@ func decodeTags(b []byte) (Tags, error) {
 		if count > int64(TagsMax-len(tags)) {
 			return nil, fmt.Errorf("%w: more than %d tags", ErrTags, TagsMax)
 		}
+		tags = slices.Grow(tags, int(min(count, int64(len(d.rest)))))
 		for range count {
 			tag, err := d.tag()
 			if err != nil {
@@ -93,7 +95,12 @@ func decodeTags(b []byte) (Tags, error) {
 	return tags, nil
 }
 
-type avroDecoder struct{ rest []byte }
+// avroDecoder takes values off the front of rest. Names and values are parts of
+// all, which is one string, so that a list of tags is one allocation.
+type avroDecoder struct {
+	rest []byte
+	all  string
+}
 
 // block reads a block's count, and how many bytes must be left after it, or -1
 // when the block does not say.
@@ -138,9 +145,9 @@ func (d *avroDecoder) text() (string, error) {
 	if size < 0 || size > int64(len(d.rest)) {
 		return "", fmt.Errorf("%w: text of %d bytes where %d are left", ErrTags, size, len(d.rest))
 	}
-	text := string(d.rest[:size])
+	at := len(d.all) - len(d.rest)
 	d.rest = d.rest[size:]
-	return text, nil
+	return d.all[at : at+int(size)], nil
 }
 
 func (d *avroDecoder) varint() (int64, error) {

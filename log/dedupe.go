@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 
@@ -57,8 +58,18 @@ func compare(a, b string) int {
 	return 0
 }
 
-// ProposalOf gives back the proposal behind a stored entry, for its keys.
-func ProposalOf(entry Entry) (Proposal, error) {
+// KeysOf gives the dedupe keys of a stored entry. It parses the item only if
+// that can be a push.
+func KeysOf(entry Entry) ([]ao.ID, error) {
+	if !bytes.Contains(entry.ItemBytes, []byte(ao.TagFromProcess)) {
+		return Proposal{Process: entry.Process, Message: entry.Message}.DedupeKeys(), nil
+	}
+	proposal, err := proposalOf(entry)
+	return proposal.DedupeKeys(), err
+}
+
+// proposalOf gives back the proposal behind a stored entry, for its keys.
+func proposalOf(entry Entry) (Proposal, error) {
 	p := Proposal{Process: entry.Process, Message: entry.Message}
 	if entry.IsBare() {
 		return p, nil

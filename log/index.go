@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,8 +27,10 @@ import (
 //	U process epoch  → ordering at which the epoch was sealed
 //	S voters shard   → shard: where it was moved to
 //	K process nonce  → attestations of the hash chain at that nonce
-//	I process id     → nonce; id is a dedupe key or an assignment id
-//	L id             → process, nonce of the entry that holds the item with that id
+//	I process id     → nonce; id is a dedupe key that L does not hold with that
+//	                   process: of a bare assignment, or of what a push says
+//	L id             → process, nonce of the entry that holds the item or the
+//	                   assignment with that id
 //	B id             → process, nonce of the first bare assignment of that id
 //	A group          → Raft index applied last
 type Index struct {
@@ -43,7 +46,11 @@ type Place struct {
 }
 
 func key(kind byte, parts ...[]byte) []byte {
-	k := []byte{kind}
+	size := 1
+	for _, part := range parts {
+		size += len(part)
+	}
+	k := append(make([]byte, 0, size), kind)
 	for _, part := range parts {
 		k = append(k, part...)
 	}
@@ -77,13 +84,16 @@ type Update struct {
 // there. It is seen at once and stored soon.
 func (x *Index) Put(group uint32, index uint64, u Update) error {
 	// A bare assignment of an item keeps the first place.
-	bare := map[int]bool{}
+	first := map[ao.ID]int{}
 	for i, e := range u.Entries {
-		bare[i] = e.Entry.IsBare() && !x.has(key('B', e.Entry.Message[:]))
+		if _, again := first[e.Entry.Message]; !again && e.Entry.IsBare() && !x.has(key('B', e.Entry.Message[:])) {
+			first[e.Entry.Message] = i
+		}
 	}
 	return x.overlay.put(func(set func(k, v []byte)) {
 		for i, e := range u.Entries {
-			putEntry(set, e, bare[i])
+			at, ok := first[e.Entry.Message]
+			putEntry(set, e, ok && at == i)
 		}
 		u.putOrderings(set)
 		for _, s := range u.Shards {
@@ -100,8 +110,7 @@ func putEntry(set func(k, v []byte), e Indexed, firstBare bool) {
 	process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
 	set(key('E', process, nonce), encodePlace(e.Place))
 	place := append(append([]byte(nil), process...), nonce...)
-	set(key('I', process, e.Entry.ID[:]), nonce)
-	for _, id := range e.Keys {
+	for _, id := range ownKeys(e.Entry, e.Keys) {
 		set(key('I', process, id[:]), nonce)
 	}
 	set(key('L', e.Entry.ID[:]), place)
@@ -112,6 +121,14 @@ func putEntry(set func(k, v []byte), e Indexed, firstBare bool) {
 	} else if firstBare {
 		set(key('B', id[:]), place)
 	}
+}
+
+// ownKeys are the dedupe keys of an entry under which it is not located anyway.
+func ownKeys(e Entry, keys []ao.ID) []ao.ID {
+	if len(keys) > 0 && !e.IsBare() {
+		return keys[1:] // the first is the id of the item
+	}
+	return keys
 }
 
 func messageOrProcess(e Entry) ao.ID {
@@ -194,7 +211,14 @@ func (x *Index) Places(process ao.ID, from, to uint64, limit int) ([]Place, erro
 
 // Find gives the nonce of an id or dedupe key within a process.
 func (x *Index) Find(process, id ao.ID) (uint64, error) {
-	b, err := x.get(key('I', process[:], id[:]))
+	b, err := x.get(key('L', id[:]))
+	if err == nil && bytes.Equal(b[:len(process)], process[:]) {
+		return binary.BigEndian.Uint64(b[len(process):]), nil
+	}
+	if err != nil && !errors.Is(err, ErrEntryUnknown) {
+		return 0, err
+	}
+	b, err = x.get(key('I', process[:], id[:]))
 	if err != nil {
 		return 0, err
 	}

@@ -15,20 +15,24 @@ import (
 //
 // An error means that the index cannot be used and must be made anew.
 func OpenIndex(dir string, damage func(error)) (*Index, error) {
-	db, err := kv.Open(badger.DefaultOptions(dir).
-		WithMemTableSize(8<<20).
-		WithNumMemtables(2).
-		WithBlockCacheSize(8<<20).
-		WithIndexCacheSize(4<<20).
-		WithValueLogFileSize(16<<20).
-		WithNumCompactors(2).
-		WithCompression(options.None). // ids do not compress
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
-		WithDetectConflicts(false), damage)
+	db, err := kv.Open(indexOptions(dir), damage)
 	if err != nil {
 		return nil, fmt.Errorf("open log index in %s: %w", dir, err)
 	}
 	return &Index{db, openOverlay(db)}, nil
+}
+
+func indexOptions(dir string) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithMemTableSize(8 << 20).
+		WithNumMemtables(2).
+		WithBlockCacheSize(8 << 20).
+		WithIndexCacheSize(4 << 20).
+		WithValueLogFileSize(16 << 20).
+		WithNumCompactors(2).
+		WithCompression(options.None). // ids do not compress
+		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithDetectConflicts(false)
 }
 
 // Close flushes and closes the index.

@@ -62,11 +62,10 @@ func (b *applyBatch) set(o log.Ordering) {
 
 // take checks an entry against its process's head and adds it to the batch.
 func (b *applyBatch) take(e log.Entry, place log.Place) (applyResult, error) {
-	proposal, err := log.ProposalOf(e)
+	keys, err := log.KeysOf(e)
 	if err != nil {
 		return applyResult{}, err
 	}
-	keys := proposal.DedupeKeys()
 	o, err := b.ordering(e.Process)
 	if err != nil {
 		return applyResult{}, err
@@ -81,20 +80,21 @@ func (b *applyBatch) take(e log.Entry, place log.Place) (applyResult, error) {
 			return applyResult{}, err
 		}
 		if again {
-			b.putAgain(o, e, proposal, log.Indexed{Entry: e, Place: place, Keys: keys})
-			return applyResult{entry: e}, nil
+			return applyResult{entry: e}, b.putAgain(o, log.Indexed{Entry: e, Place: place, Keys: keys})
 		}
 	}
 	switch {
 	case inEpoch:
 		return applyResult{entry: e, duplicate: true}, nil
-	case o.Sealed, !o.started && !proposal.IsProcess():
+	case o.Sealed, !o.started && !e.Message.IsZero():
 		return applyResult{entry: e, refused: errNotOrderedHere}, nil
 	}
 	if refused := b.fsm.sequencer.Check(o.Head, o.started, e); refused != nil {
 		return applyResult{entry: e, refused: refused}, nil
 	}
-	b.add(o, e, proposal)
+	if err := b.add(o, e); err != nil {
+		return applyResult{}, err
+	}
 	b.changes.Entries = append(b.changes.Entries, log.Indexed{Entry: e, Place: place, Keys: keys})
 	for _, key := range keys {
 		b.keys[[2]ao.ID{e.Process, key}] = true
@@ -104,34 +104,42 @@ func (b *applyBatch) take(e log.Entry, place log.Place) (applyResult, error) {
 
 // putAgain indexes an entry that was taken before, and moves the head to it only
 // if the head was lost.
-func (b *applyBatch) putAgain(o ordered, e log.Entry, proposal log.Proposal, indexed log.Indexed) {
+func (b *applyBatch) putAgain(o ordered, indexed log.Indexed) error {
+	e := indexed.Entry
 	b.changes.Entries = append(b.changes.Entries, indexed)
 	_, err := b.fsm.index.Ordering(e.Process)
-	lost := !o.started && proposal.IsProcess() && err != nil
+	lost := !o.started && e.Message.IsZero() && err != nil
 	if lost || o.started && !o.Sealed && e.Nonce > o.Nonce {
-		b.add(o, e, proposal)
+		return b.add(o, e)
 	}
+	return nil
 }
 
 // add moves a process's head to an entry.
-func (b *applyBatch) add(o ordered, e log.Entry, proposal log.Proposal) {
+func (b *applyBatch) add(o ordered, e log.Entry) (err error) {
 	next := o.Ordering
 	next.Head = log.HeadOf(e)
 	if !o.started {
-		next.Group, next.Mode = b.fsm.group, b.fsm.modeOf(proposal)
+		next.Group = b.fsm.group
+		next.Mode, err = modeOf(e, b.fsm.mode)
 	}
 	b.set(next)
+	return err
 }
 
 // modeOf gives the mode that a process is spawned with. Whoever proposed it has
 // refused what cannot be read.
-func (f *fsm) modeOf(spawn log.Proposal) log.Mode {
-	if text, ok := spawn.Item.Tags.Lookup(ao.TagSequencing); ok {
+func modeOf(spawn log.Entry, otherwise log.Mode) (log.Mode, error) {
+	item, err := spawn.Item()
+	if err != nil {
+		return otherwise, fmt.Errorf("process %s: %w", spawn.Process, err)
+	}
+	if text, ok := item.Tags.Lookup(ao.TagSequencing); ok {
 		if mode, err := log.ParseMode(text); err == nil {
-			return mode
+			return mode, nil
 		}
 	}
-	return f.mode
+	return otherwise, nil
 }
 
 // knows reports whether the process has a message already: in this epoch, and

@@ -135,6 +135,8 @@ type simCluster struct {
 	mu    sync.Mutex
 	nodes map[string]*simNode
 	boots int
+	// queueMax is Options.QueueMax of nodes that are started.
+	queueMax int
 }
 
 type simNode struct {
@@ -174,7 +176,7 @@ func (c *simCluster) tryBoot(ctx context.Context, id string, disk *fsxtest.Disk)
 	})
 	options := Options{
 		Dir: dir, Signer: logtest.Signer(c.t, 1), SegmentBytes: 1 << 20, FS: rebased{disk, dir},
-		Self: id, Voters: c.ids, Transport: transport, Operator: operatorOf(c.t, id), Operators: operators(c.t, c.ids),
+		Self: id, Voters: c.ids, Transport: transport, QueueMax: c.queueMax, Operator: operatorOf(c.t, id), Operators: operators(c.t, c.ids),
 		Fatal: func(err error) { c.t.Errorf("node %s: fatal: %v", id, err) },
 	}
 	node, err := Open(ctx, options)

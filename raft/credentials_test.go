@@ -116,6 +116,16 @@ func connects(t *testing.T, self string, credentials *Credentials, address strin
 	return false
 }
 
+// awaitText waits for a line: a refusal is logged after the connection is closed.
+func awaitText(t *testing.T, logged fmt.Stringer, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(logged.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not say %q: %s", text, logged)
+		}
+	}
+}
+
 func TestOnlyMembersConnect(t *testing.T) {
 	ours, theirs := authority(t), authority(t)
 	_, address, logged := secureTransport(t, issue(t, ours, "n2", time.Now()))
@@ -136,9 +146,7 @@ func TestOnlyMembersConnect(t *testing.T) {
 			if connects(t, test.self, test.credentials, address) {
 				t.Error("connected")
 			}
-			if !strings.Contains(logged.String(), test.reason) {
-				t.Errorf("the log does not say %q: %s", test.reason, logged)
-			}
+			awaitText(t, logged, test.reason)
 		})
 	}
 	t.Run("plaintext", func(t *testing.T) {
@@ -154,9 +162,7 @@ func TestOnlyMembersConnect(t *testing.T) {
 		if strings.Contains(string(b[:n]), "n2") {
 			t.Errorf("a plaintext peer got %q", b[:n])
 		}
-		if !strings.Contains(logged.String(), "first record does not look like a TLS handshake") {
-			t.Errorf("the log does not say why: %s", logged)
-		}
+		awaitText(t, logged, "first record does not look like a TLS handshake")
 	})
 	t.Run("TLS 1.2", func(t *testing.T) {
 		config := issue(t, ours, "n1", time.Now()).config(0)

@@ -199,6 +199,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.offers(o.Mode); err != nil {
 		return err
 	}
+	reindexed, err := n.reindex()
+	if err != nil {
+		return err
+	}
+	clean = clean || reindexed
 	if o.Transport != nil {
 		if err := n.meetAll(ctx, warn); err != nil {
 			return err

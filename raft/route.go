@@ -48,6 +48,23 @@ func (n *Node) route(ctx context.Context, proposal log.Proposal) (*group, error)
 	return n.group(shard.Group)
 }
 
+// Placed names the group that takes a new process of a mode.
+func (n *Node) Placed(process ao.ID, mode log.Mode) (uint32, error) {
+	if err := n.offers(mode); err != nil {
+		return 0, err
+	}
+	shard, err := n.shard(mode.Voters, process)
+	return shard.Group, err
+}
+
+// GroupsOf names the groups that processes of a mode are spread over, in order.
+func (n *Node) GroupsOf(mode log.Mode) (ids []uint32) {
+	for _, plan := range n.placement.sets[mode.Voters] {
+		ids = append(ids, plan.id)
+	}
+	return ids
+}
+
 func errUnknown(process ao.ID) error {
 	return ao.Errorf(ao.CodeNotFound, "process %s is not known to this scheduler: spawn it first, or post to the scheduler that has it", process)
 }

@@ -27,8 +27,10 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `bench measures in the same run, on the same disk, what wallaby does and what a
 peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
-	cmd.AddCommand(a.benchLogCommand(), a.benchLogLoadCommand())
-	cmd.AddCommand(a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchMemoryCommand())
+	cmd.AddCommand(
+		a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchLogCommand(),
+		a.benchMemoryCommand(), a.benchScaleCommand(), a.benchLogLoadCommand(), a.benchFillCommand(),
+	)
 	return cmd
 }
 

@@ -77,6 +77,10 @@ func checkTable(path string, blocks bool) error {
 	if err != nil {
 		return err
 	}
+	// Zeros have the checksum of nothing.
+	if len(index) == 0 {
+		return errTable
+	}
 	if err := checkSum(index, sum); err != nil || !blocks {
 		return err
 	}
