@@ -129,12 +129,13 @@ func (c *simConn) Write(b []byte) (int, error) {
 // simCluster is nodes on such a network, each with a disk whose power can be
 // cut.
 type simCluster struct {
-	t     *testing.T
-	net   *simNet
-	ids   []string
-	mu    sync.Mutex
-	nodes map[string]*simNode
-	boots int
+	t        *testing.T
+	net      *simNet
+	ids      []string
+	founders []string
+	mu       sync.Mutex
+	nodes    map[string]*simNode
+	boots    int
 	// queueMax is Options.QueueMax of nodes that are started.
 	queueMax int
 }
@@ -147,7 +148,7 @@ type simNode struct {
 }
 
 func newSimCluster(t *testing.T, seed int64, ids ...string) *simCluster {
-	c := &simCluster{t: t, net: newSimNet(seed), ids: ids, nodes: map[string]*simNode{}}
+	c := &simCluster{t: t, net: newSimNet(seed), ids: ids, founders: ids, nodes: map[string]*simNode{}}
 	var wait sync.WaitGroup
 	for _, id := range ids {
 		wait.Go(func() { c.boot(id, fsxtest.NewDisk()) })
@@ -176,7 +177,7 @@ func (c *simCluster) tryBoot(ctx context.Context, id string, disk *fsxtest.Disk)
 	})
 	options := Options{
 		Dir: dir, Signer: logtest.Signer(c.t, 1), SegmentBytes: 1 << 20, FS: rebased{disk, dir},
-		Self: id, Voters: c.ids, Transport: transport, QueueMax: c.queueMax, Operator: operatorOf(c.t, id), Operators: operators(c.t, c.ids),
+		Self: id, Voters: c.founders, Transport: transport, QueueMax: c.queueMax, Operator: operatorOf(c.t, id), Operators: operators(c.t, c.ids),
 		Fatal: func(err error) { c.t.Errorf("node %s: fatal: %v", id, err) },
 	}
 	node, err := Open(ctx, options)

@@ -167,8 +167,8 @@ func (n *Node) attestationOf(ctx context.Context, node string, r attestRequest) 
 		return nil, fmt.Errorf("node %s: %w", node, err)
 	case said != r.Statement:
 		return nil, fmt.Errorf("node %s signed something else", node)
-	case operator != n.options.Operators[node]:
-		return nil, fmt.Errorf("node %s signed with the key of %s, not of its operator %s", node, operator, n.options.Operators[node])
+	case operator != n.operatorOf(node):
+		return nil, fmt.Errorf("node %s signed with the key of %s, not of its operator %s", node, operator, n.operatorOf(node))
 	}
 	return item, nil
 }

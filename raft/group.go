@@ -33,6 +33,7 @@ type group struct {
 
 	configMu sync.Mutex
 	voters   map[string]bool // by the newest committed configuration; nil: not known
+	servers  []hraft.Server  // by the same
 
 	notify chan bool       // true when this node begins to lead, false when it ends
 	ctx    context.Context // ends when the group closes
@@ -234,8 +235,9 @@ func (g *group) setConfiguration(configuration hraft.Configuration) {
 		}
 	}
 	g.configMu.Lock()
-	defer g.configMu.Unlock()
-	g.voters = voters
+	g.voters, g.servers = voters, configuration.Servers
+	g.configMu.Unlock()
+	g.node.memberships.wake()
 }
 
 // hasVoter reports whether a node has a vote. Before anything was committed

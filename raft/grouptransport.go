@@ -203,26 +203,26 @@ func limited(r *hraft.AppendEntriesRequest) *hraft.AppendEntriesRequest {
 	return r
 }
 
-func (g *groupTransport) call(to hraft.ServerAddress, kind Kind, body []byte) ([]byte, error) {
+func (g *groupTransport) call(to hraft.ServerID, kind Kind, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(g.transport.ctx, answerTimeout)
 	defer cancel()
 	return g.transport.call(ctx, string(to), frame{kind: kind, group: g.id, body: body})
 }
 
 // AppendEntries sends entries, or a heartbeat, and waits for the answer.
-func (g *groupTransport) AppendEntries(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.AppendEntriesRequest, response *hraft.AppendEntriesResponse) error {
+func (g *groupTransport) AppendEntries(id hraft.ServerID, _ hraft.ServerAddress, request *hraft.AppendEntriesRequest, response *hraft.AppendEntriesResponse) error {
 	kind := kindAppendEntries
 	if isHeartbeat(request) {
 		kind = kindHeartbeat
 	}
-	body, err := g.call(to, kind, encodeAppendEntries(limited(request)))
+	body, err := g.call(id, kind, encodeAppendEntries(limited(request)))
 	if err != nil {
 		return err
 	}
 	return decodeAppendAnswer(body, response)
 }
 
-func (g *groupTransport) callJSON(to hraft.ServerAddress, kind Kind, request, response any) error {
+func (g *groupTransport) callJSON(to hraft.ServerID, kind Kind, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -234,18 +234,18 @@ func (g *groupTransport) callJSON(to hraft.ServerAddress, kind Kind, request, re
 }
 
 // RequestVote asks for a vote.
-func (g *groupTransport) RequestVote(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.RequestVoteRequest, response *hraft.RequestVoteResponse) error {
-	return g.callJSON(to, kindRequestVote, request, response)
+func (g *groupTransport) RequestVote(id hraft.ServerID, _ hraft.ServerAddress, request *hraft.RequestVoteRequest, response *hraft.RequestVoteResponse) error {
+	return g.callJSON(id, kindRequestVote, request, response)
 }
 
 // RequestPreVote asks whether a vote would be given.
-func (g *groupTransport) RequestPreVote(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.RequestPreVoteRequest, response *hraft.RequestPreVoteResponse) error {
-	return g.callJSON(to, kindRequestPreVote, request, response)
+func (g *groupTransport) RequestPreVote(id hraft.ServerID, _ hraft.ServerAddress, request *hraft.RequestPreVoteRequest, response *hraft.RequestPreVoteResponse) error {
+	return g.callJSON(id, kindRequestPreVote, request, response)
 }
 
 // TimeoutNow has a follower call an election, to hand the lead over.
-func (g *groupTransport) TimeoutNow(_ hraft.ServerID, to hraft.ServerAddress, request *hraft.TimeoutNowRequest, response *hraft.TimeoutNowResponse) error {
-	return g.callJSON(to, kindTimeoutNow, request, response)
+func (g *groupTransport) TimeoutNow(id hraft.ServerID, _ hraft.ServerAddress, request *hraft.TimeoutNowRequest, response *hraft.TimeoutNowResponse) error {
+	return g.callJSON(id, kindTimeoutNow, request, response)
 }
 
 // InstallSnapshot is never needed: every node keeps the whole log, so a follower
@@ -267,10 +267,10 @@ func (g *groupTransport) Close() error {
 }
 
 // AppendEntriesPipeline sends requests without waiting for the answers before.
-func (g *groupTransport) AppendEntriesPipeline(_ hraft.ServerID, to hraft.ServerAddress) (hraft.AppendPipeline, error) {
-	l := g.transport.links[string(to)]
+func (g *groupTransport) AppendEntriesPipeline(id hraft.ServerID, _ hraft.ServerAddress) (hraft.AppendPipeline, error) {
+	l := g.transport.link(string(id))
 	if l == nil || l.wire() == nil {
-		return nil, moved("node %s is not connected", to)
+		return nil, moved("node %s is not connected", id)
 	}
 	p := &followerPipeline{
 		group: g, wire: l.wire(),

@@ -289,6 +289,9 @@ func (n *Node) moveNewProcesses(ctx context.Context, voters, number int, to uint
 		if shard.Group == to && !shard.Sealed {
 			return nil
 		}
+		if g, err := n.group(shard.Group); err == nil && g.isAway() {
+			return ao.Errorf(ao.CodeUnavailable, "node %v orders shard %d alone and cannot be reached: start it first", g.currentVoters(), number)
+		}
 		if !shard.Sealed {
 			shard.To = to
 			if err := n.ask(ctx, sealRequest{shard.Group, log.Control{ShardSeal: &shard}}); err != nil && !errors.Is(err, errMoved) {

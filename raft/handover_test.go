@@ -26,6 +26,10 @@ func operators(t *testing.T, nodes []string) map[string]ao.ID {
 	return all
 }
 
+func sequencingTag(mode string) dataitem.Tag {
+	return dataitem.Tag{Name: ao.TagSequencing, Value: mode}
+}
+
 var testModes = []string{"solo", "raft:3", "cosigned:2/3", "cosigned:3/3"}
 
 func mode(t *testing.T, text string) log.Mode {
@@ -244,7 +248,7 @@ func TestASoloGroupComesBack(t *testing.T) {
 		signer := logtest.Signer(t, 9)
 		var process *dataitem.Item
 		for i := 0; process == nil; i++ {
-			item := logtest.ProcessItem(t, signer, fmt.Sprint("alone ", i), dataitem.Tag{Name: ao.TagSequencing, Value: "solo"})
+			item := logtest.ProcessItem(t, signer, fmt.Sprint("alone ", i), sequencingTag("solo"))
 			if shard, err := c.node("n1").log.shard(1, item.ID()); err == nil && shard.Group == 2 {
 				process = item
 			}

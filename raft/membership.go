@@ -21,6 +21,7 @@ const (
 	changeRemove   changeKind = "remove"
 	changeAdd      changeKind = "add" // without a vote
 	changePromote  changeKind = "promote"
+	changeDemote   changeKind = "demote"
 	changeTransfer changeKind = "transfer" // the lead
 )
 
@@ -28,6 +29,8 @@ type change struct {
 	Group uint32     `json:"group"`
 	Kind  changeKind `json:"kind"`
 	Node  string     `json:"node"`
+	// Address is where the configuration says that an added node is.
+	Address string `json:"address,omitempty"`
 }
 
 // change has a group's leader make a change, and returns once it is committed.
@@ -64,7 +67,10 @@ func (g *group) change(c change) error {
 	if !g.pipeline.leads() {
 		return moved("this node does not lead group %d", g.id)
 	}
-	id, address := hraft.ServerID(c.Node), hraft.ServerAddress(c.Node)
+	id, address := hraft.ServerID(c.Node), hraft.ServerAddress(g.node.addressOf(c.Node))
+	if c.Address != "" {
+		address = hraft.ServerAddress(c.Address)
+	}
 	var err error
 	switch c.Kind {
 	case changeRemove:
@@ -73,6 +79,8 @@ func (g *group) change(c change) error {
 		err = g.raft.AddNonvoter(id, address, 0, changeTimeout).Error()
 	case changePromote:
 		err = g.raft.AddVoter(id, address, 0, changeTimeout).Error()
+	case changeDemote:
+		err = g.raft.DemoteVoter(id, 0, changeTimeout).Error()
 	case changeTransfer:
 		err = g.raft.LeadershipTransferToServer(id, address).Error()
 	default:
@@ -96,7 +104,7 @@ func (g *group) change(c change) error {
 // any time.
 func (n *Node) Repair(ctx context.Context, node string, progress func(string)) error {
 	t := n.options.Transport
-	if t == nil || t.links[node] == nil {
+	if t == nil || t.link(node) == nil {
 		return ao.Errorf(ao.CodeNotFound, "there is no other node %s in this cluster", node)
 	}
 	if t.Connected(node) && n.hasItsVotes(node) {
@@ -104,7 +112,7 @@ func (n *Node) Repair(ctx context.Context, node string, progress func(string)) e
 	}
 	plans := n.plansWith(node)
 	for _, plan := range plans {
-		if err := n.change(ctx, change{plan.id, changeRemove, node}); err != nil {
+		if err := n.change(ctx, change{Group: plan.id, Kind: changeRemove, Node: node}); err != nil {
 			return err
 		}
 	}
@@ -124,10 +132,17 @@ func (n *Node) Repair(ctx context.Context, node string, progress func(string)) e
 	return nil
 }
 
-// plansWith lists the groups of several voters that a node is to vote in.
+// plansWith lists the groups of several voters that a node votes in, or that lack
+// a vote it is to have.
 func (n *Node) plansWith(node string) (list []groupPlan) {
+	founder := slices.Contains(n.placement.nodes, node)
 	for _, plan := range n.placement.plans() {
-		if len(plan.voters) > 1 && slices.Contains(plan.voters, node) {
+		if len(plan.voters) == 1 {
+			continue
+		}
+		g := n.groups[plan.id]
+		lacks := len(g.currentVoters()) < len(plan.voters) && (!founder || slices.Contains(plan.voters, node))
+		if g.hasVoter(node) || lacks {
 			list = append(list, plan)
 		}
 	}
@@ -137,7 +152,7 @@ func (n *Node) plansWith(node string) (list []groupPlan) {
 // forgetEverywhere has the nodes that can be reached let another life of a node
 // in.
 func (n *Node) forgetEverywhere(ctx context.Context, node string, progress func(string)) error {
-	for _, other := range n.placement.nodes {
+	for _, other := range n.memberIDs() {
 		if other == node {
 			continue
 		}
@@ -174,7 +189,7 @@ func (n *Node) forgetAt(ctx context.Context, at, node string) error {
 
 // refill gives a node a group's entries and then its vote.
 func (n *Node) refill(ctx context.Context, id uint32, node string) error {
-	if err := n.change(ctx, change{id, changeAdd, node}); err != nil {
+	if err := n.change(ctx, change{Group: id, Kind: changeAdd, Node: node}); err != nil {
 		return err
 	}
 	goal := n.groups[id].raft.CommitIndex()
@@ -185,7 +200,7 @@ func (n *Node) refill(ctx context.Context, id uint32, node string) error {
 	if err != nil {
 		return fmt.Errorf("wait for node %s to have group %d: %w", node, id, err)
 	}
-	return n.change(ctx, change{id, changePromote, node})
+	return n.change(ctx, change{Group: id, Kind: changePromote, Node: node})
 }
 
 // hasItsVotes reports whether a node has every vote that it was planned to have.
@@ -220,7 +235,7 @@ func (n *Node) await(ctx context.Context, so func() bool) error {
 
 // TransferLead has another node lead a group.
 func (n *Node) TransferLead(ctx context.Context, group uint32, to string) error {
-	return n.change(ctx, change{group, changeTransfer, to})
+	return n.change(ctx, change{Group: group, Kind: changeTransfer, Node: to})
 }
 
 // serveMembership answers other nodes' changes.

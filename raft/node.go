@@ -107,7 +107,7 @@ func (o Options) voters() []string {
 func (o Options) check() error {
 	voters := o.voters()
 	switch {
-	case !slices.Contains(voters, o.Self):
+	case !slices.Contains(voters, o.Self) && o.Transport == nil:
 		return fmt.Errorf("node %s is none of the voters %v", o.Self, voters)
 	case len(voters)%2 == 0:
 		return fmt.Errorf("%d voters: an even number survives no more losses than one less: use 1, 3 or 5", len(voters))
@@ -134,17 +134,18 @@ var DefaultTimeouts = Timeouts{Heartbeat: 300 * time.Millisecond, Election: 300 
 // and one index. What belongs to a group that another node leads is passed on
 // to that node.
 type Node struct {
-	options   Options
-	placement placement
-	ledger    *log.Ledger
-	index     *log.Index
-	lock      *os.File
-	roster    *roster      // nil for a node that is alone
-	groupsMu  sync.RWMutex // while the node opens
-	groups    map[uint32]*group
-	verify    chan struct{} // a token for each verification at work
-	changed   chan struct{} // the lead of a group has changed
-	handovers *handovers
+	options     Options
+	placement   placement
+	ledger      *log.Ledger
+	index       *log.Index
+	lock        *os.File
+	roster      *roster      // nil for a node that is alone
+	groupsMu    sync.RWMutex // while the node opens
+	groups      map[uint32]*group
+	verify      chan struct{} // a token for each verification at work
+	changed     chan struct{} // the lead of a group has changed
+	handovers   *handovers
+	memberships *memberships
 
 	failure  atomic.Pointer[error]
 	once     sync.Once
@@ -168,7 +169,7 @@ func Open(ctx context.Context, options Options) (*Node, error) {
 		verify:  make(chan struct{}, procs.Cores()),
 		changed: make(chan struct{}, 1),
 	}
-	n.handovers = newHandovers(n)
+	n.handovers, n.memberships = newHandovers(n), newMemberships(n)
 	if err := n.open(ctx); err != nil {
 		for _, g := range n.groups {
 			_ = g.close()
@@ -231,6 +232,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		n.serveCosigning(o.Transport)
 	}
 	n.handovers.start()
+	n.memberships.start()
 	return nil
 }
 
@@ -252,7 +254,9 @@ func (n *Node) meetAll(ctx context.Context, warn func(string)) (err error) {
 	o.Transport.start(n.roster)
 	for told := false; ; {
 		missing, changed := n.roster.missing(o.Self, o.Voters)
-		if len(missing) == 0 {
+		// A node that was added later begins no group: it needs but one that has.
+		added := !slices.Contains(o.Voters, o.Self) && len(missing) < len(o.Voters) && n.roster.othersFormed()
+		if len(missing) == 0 || added {
 			return nil
 		}
 		if !told {
@@ -396,6 +400,7 @@ func (n *Node) Status() []GroupStatus {
 func (n *Node) Close() error {
 	n.once.Do(func() {
 		n.handovers.close()
+		n.memberships.close()
 		var (
 			wait sync.WaitGroup
 			mu   sync.Mutex

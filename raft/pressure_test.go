@@ -56,7 +56,7 @@ func TestAFullQueueIsTold(t *testing.T) {
 func fillQueue(t *testing.T, ids []string) {
 	const queueMax, appends = 4, 100
 	g := newGate()
-	c := &simCluster{t: t, net: newSimNet(1), ids: ids, nodes: map[string]*simNode{}, queueMax: queueMax}
+	c := &simCluster{t: t, net: newSimNet(1), ids: ids, founders: ids, nodes: map[string]*simNode{}, queueMax: queueMax}
 	var wait sync.WaitGroup
 	for _, id := range ids {
 		disk := fsxtest.NewDisk()

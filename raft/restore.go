@@ -61,7 +61,7 @@ func (g *group) restore(store *logStore) error {
 		best string
 		top  tail
 	)
-	for _, node := range g.node.placement.nodes {
+	for _, node := range g.node.memberIDs() {
 		if node == g.node.options.Self {
 			continue
 		}

@@ -147,7 +147,7 @@ func (n *Node) syncReachable(ctx context.Context) error {
 func (n *Node) syncEach(ctx context.Context, which func(*group) bool) error {
 	all, ctx := errgroup.WithContext(ctx)
 	for _, g := range n.groups {
-		if which(g) {
+		if which(g) && !n.isRetired(g) {
 			all.Go(func() error { return g.sync(ctx) })
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -45,7 +46,6 @@ type acquaintance interface {
 // of nodes, shared by all groups. The node with the smaller id dials.
 type Transport struct {
 	options TransportOptions
-	links   map[string]*link
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wait    sync.WaitGroup
@@ -58,6 +58,8 @@ type Transport struct {
 		sync.RWMutex
 		groups   map[uint32]*groupTransport
 		handlers map[Kind]Handler
+		links    map[string]*link
+		started  bool
 	}
 }
 
@@ -78,14 +80,15 @@ const (
 // NewTransport makes a transport that listens and dials once a node opens with
 // it.
 func NewTransport(options TransportOptions) *Transport {
-	t := &Transport{options: options, links: map[string]*link{}}
+	t := &Transport{options: options}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.mu.groups = map[uint32]*groupTransport{}
 	t.mu.handlers = map[Kind]Handler{}
 	t.refusals.logged = map[string]time.Time{}
+	t.mu.links = map[string]*link{}
 	for _, peer := range options.Peers {
 		if peer != options.Self {
-			t.links[peer] = &link{node: peer}
+			t.mu.links[peer] = newLink(t.ctx, peer, "")
 		}
 	}
 	return t
@@ -94,12 +97,68 @@ func NewTransport(options TransportOptions) *Transport {
 // start listens and dials, and speaks with whom the acquaintance allows.
 func (t *Transport) start(a acquaintance) {
 	t.options.acquaintance = a
-	for peer, l := range t.links {
-		if t.options.Self < peer {
-			t.wait.Go(func() { t.dialForever(l) })
-		}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.started = true
+	for _, l := range t.mu.links {
+		t.reach(l)
 	}
 	t.wait.Go(t.accept)
+}
+
+// reach dials a node, if this one is the one to do so.
+func (t *Transport) reach(l *link) {
+	if t.options.Self < l.node {
+		t.wait.Go(func() { t.dialForever(l) })
+	}
+}
+
+// AddPeer lets another node in, which can be reached at an address.
+func (t *Transport) AddPeer(node, address string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if node == t.options.Self || t.mu.links[node] != nil || t.ctx.Err() != nil {
+		return
+	}
+	l := newLink(t.ctx, node, address)
+	t.mu.links[node] = l
+	if t.mu.started {
+		t.reach(l)
+	}
+}
+
+// RemovePeer speaks to a node no more.
+func (t *Transport) RemovePeer(node string) {
+	t.mu.Lock()
+	l := t.mu.links[node]
+	delete(t.mu.links, node)
+	t.mu.Unlock()
+	if l != nil {
+		l.cancel()
+		l.replace(nil)
+	}
+}
+
+// Address gives where a node that was let in can be reached; "" for those that
+// the transport was made with.
+func (t *Transport) Address(node string) string {
+	if l := t.link(node); l != nil {
+		return l.address
+	}
+	return ""
+}
+
+// peers lists those who may connect.
+func (t *Transport) peers() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Keys(t.mu.links))
+}
+
+func (t *Transport) link(node string) *link {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.mu.links[node]
 }
 
 // Handle has a kind of call answered by a handler.
@@ -116,7 +175,7 @@ func (t *Transport) Call(ctx context.Context, node string, kind Kind, body []byt
 }
 
 func (t *Transport) call(ctx context.Context, node string, f frame) ([]byte, error) {
-	l := t.links[node]
+	l := t.link(node)
 	if l == nil {
 		return nil, fmt.Errorf("node %s is no member", node)
 	}
@@ -129,7 +188,7 @@ func (t *Transport) call(ctx context.Context, node string, f frame) ([]byte, err
 
 // Connected reports whether a node can be called.
 func (t *Transport) Connected(node string) bool {
-	l := t.links[node]
+	l := t.link(node)
 	return l != nil && l.wire() != nil
 }
 
@@ -137,7 +196,10 @@ func (t *Transport) Connected(node string) bool {
 func (t *Transport) Close() error {
 	t.cancel()
 	err := t.options.Listener.Close()
-	for _, l := range t.links {
+	t.mu.RLock()
+	links := slices.Collect(maps.Values(t.mu.links))
+	t.mu.RUnlock()
+	for _, l := range links {
 		l.replace(nil)
 	}
 	t.wait.Wait()
@@ -150,10 +212,10 @@ func (t *Transport) Close() error {
 // dialForever keeps a link connected.
 func (t *Transport) dialForever(l *link) {
 	wait := redialMin
-	for t.ctx.Err() == nil {
+	for l.ctx.Err() == nil {
 		started := time.Now()
 		err := t.dial(l)
-		if t.ctx.Err() != nil {
+		if l.ctx.Err() != nil {
 			return
 		}
 		if time.Since(started) > redialMax {
@@ -162,7 +224,7 @@ func (t *Transport) dialForever(l *link) {
 		t.options.Logger.Debug().Err(err).Str("node", l.node).Msg("not connected")
 		select {
 		case <-time.After(wait):
-		case <-t.ctx.Done():
+		case <-l.ctx.Done():
 		}
 		wait = min(2*wait, redialMax)
 	}
@@ -227,7 +289,11 @@ func (t *Transport) accept() {
 				t.warn(host, err)
 				return
 			}
-			_ = t.run(t.links[w.node], w)
+			if l := t.link(w.node); l != nil {
+				_ = t.run(l, w)
+			} else {
+				conn.Close()
+			}
 		})
 	}
 }
@@ -258,7 +324,7 @@ func (t *Transport) greet(ctx context.Context, conn net.Conn) (*wire, error) {
 		return nil, errors.New("the other side does not greet as a node does")
 	}
 	w.node = other.Node
-	if !slices.Contains(t.options.Peers, w.node) || w.node == t.options.Self {
+	if t.link(w.node) == nil {
 		return nil, fmt.Errorf("%.40q is no other member of this cluster", w.node)
 	}
 	if t.options.Identify != nil && subtle.ConstantTimeCompare([]byte(certified), []byte(w.node)) != 1 {
@@ -317,8 +383,8 @@ func (t *Transport) exchange(w *wire, f frame) (heard frame, err error) {
 // run serves a connection until it breaks.
 func (t *Transport) run(l *link, w *wire) error {
 	l.replace(w)
-	if t.ctx.Err() != nil {
-		w.fail(t.ctx.Err())
+	if err := l.ctx.Err(); err != nil {
+		w.fail(err)
 	}
 	t.options.Logger.Info().Str("node", l.node).Msg("connected")
 	err := w.serve()
@@ -328,10 +394,19 @@ func (t *Transport) run(l *link, w *wire) error {
 
 // link is the way to one node; it has a wire while there is a connection.
 type link struct {
-	node string
+	node    string
+	address string
+	ctx     context.Context // ends when the node is removed
+	cancel  context.CancelFunc
 
 	mu      sync.Mutex
 	current *wire
+}
+
+func newLink(ctx context.Context, node, address string) *link {
+	l := &link{node: node, address: address}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	return l
 }
 
 func (l *link) wire() *wire {
