@@ -20,6 +20,10 @@ const (
 	PathTransfer      = "/wallaby/admin/transfer-leader"
 	PathSetSequencing = "/wallaby/admin/set-sequencing"
 	PathMoveShard     = "/wallaby/admin/move-shard"
+	PathMoveGroup     = "/wallaby/admin/move-group"
+	PathAddNode       = "/wallaby/admin/add-node"
+	PathRemoveNode    = "/wallaby/admin/remove-node"
+	PathReplaceNode   = "/wallaby/admin/replace-node"
 )
 
 // AdminTokenFile is the file in a node's data directory whose content an

@@ -21,6 +21,8 @@ type Cluster struct {
 	Name    string
 	Self    string
 	Members []Member
+	// Founders are the ids of the nodes that the cluster began with; default all.
+	Founders []string
 	// Mode orders processes that do not choose; default: all nodes are voters. It
 	// must be the same on all nodes.
 	Mode aolog.Mode
@@ -59,6 +61,14 @@ func (c *Cluster) ids() []string {
 	return ids
 }
 
+// founders are the nodes that the cluster began with.
+func (c *Cluster) founders() []string {
+	if len(c.Founders) > 0 {
+		return c.Founders
+	}
+	return c.ids()
+}
+
 func (c *Cluster) address(id string) string {
 	for _, member := range c.Members {
 		if member.ID == id {
@@ -72,8 +82,8 @@ func (c *Cluster) check() error {
 	if c.address(c.Self) == "" {
 		return fmt.Errorf("node %q is none of the cluster's nodes %v", c.Self, c.ids())
 	}
-	if n := len(c.Members); n != 1 && n != 3 && n != 5 {
-		return fmt.Errorf("a cluster of %d nodes: use 3 or 5, of which 1 or 2 may be lost", n)
+	if n := len(c.founders()); n != 1 && n != 3 && n != 5 {
+		return fmt.Errorf("a cluster that begins with %d nodes: use 3 or 5, of which 1 or 2 may be lost", n)
 	}
 	ids := slices.Sorted(slices.Values(c.ids()))
 	if len(slices.Compact(ids)) != len(c.Members) {
@@ -113,7 +123,11 @@ func (n *Node) openTransport(context.Context) error {
 	n.transport = raft.NewTransport(raft.TransportOptions{
 		Self: c.Self, Peers: c.ids(), Listener: credentials.Listener(listener), Identify: credentials.Identify,
 		Dial: func(ctx context.Context, node string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.address(node))
+			address := c.address(node)
+			if address == "" {
+				address = n.transport.Address(node)
+			}
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 			if err != nil {
 				return nil, err
 			}

@@ -20,9 +20,12 @@ import (
 // File is what a node of a cluster is started with: cluster init writes one for
 // each. Paths in it are relative to the file.
 type File struct {
-	Cluster     string   `yaml:"cluster"`
-	Node        string   `yaml:"node"`
-	Nodes       []Member `yaml:"nodes"`
+	Cluster string   `yaml:"cluster"`
+	Node    string   `yaml:"node"`
+	Nodes   []Member `yaml:"nodes"`
+	// Founders are the nodes that the cluster began with; default all. Groups
+	// follow from them.
+	Founders    []string `yaml:"founders,omitempty"`
 	Credentials string   `yaml:"credentials"`
 	Wallets     string   `yaml:"wallets"`
 	DataDir     string   `yaml:"data-dir"`
@@ -34,15 +37,9 @@ type File struct {
 
 // ReadFile reads a node's file into options.
 func ReadFile(path string) (Options, error) {
-	b, err := os.ReadFile(path)
+	f, err := decodeFile(path)
 	if err != nil {
-		return Options{}, fmt.Errorf("read the node's file: %w: wallaby cluster init makes one for each node", err)
-	}
-	var f File
-	decoder := yaml.NewDecoder(bytes.NewReader(b))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&f); err != nil {
-		return Options{}, fmt.Errorf("node file %s: %w", path, err)
+		return Options{}, err
 	}
 	var mode aolog.Mode
 	if f.Sequencing != "" {
@@ -59,9 +56,22 @@ func ReadFile(path string) (Options, error) {
 	return Options{
 		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase,
 		Cluster: &Cluster{
-			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
+			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
 		},
 	}, nil
+}
+
+func decodeFile(path string) (f File, err error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return f, fmt.Errorf("read the node's file: %w: wallaby cluster init makes one for each node", err)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(b))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&f); err != nil {
+		return f, fmt.Errorf("node file %s: %w", path, err)
+	}
+	return f, nil
 }
 
 // ClusterPlan is a cluster to be made.
@@ -71,6 +81,10 @@ type ClusterPlan struct {
 	// PortBases are the ports of each node's units; default 4000 for all, for
 	// nodes on machines of their own.
 	PortBases []int
+	// Founders are the nodes that the cluster began with; default all.
+	Founders []string
+	// Sequencing orders processes that do not choose; default all nodes vote.
+	Sequencing string
 }
 
 // CreateCluster makes a cluster's keys and a directory for each node under dir:
@@ -134,7 +148,7 @@ func createNode(dir string, plan ClusterPlan, member Member, portBase int, autho
 		}
 	}
 	b, err := yaml.Marshal(File{
-		Cluster: plan.Name, Node: member.ID, Nodes: plan.Members,
+		Cluster: plan.Name, Node: member.ID, Nodes: plan.Members, Founders: plan.Founders, Sequencing: plan.Sequencing,
 		Credentials: ".", Wallets: walletsDir, DataDir: "data", Host: "127.0.0.1", PortBase: portBase,
 	})
 	if err != nil {

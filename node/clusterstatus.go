@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -67,19 +66,6 @@ func steps(w http.ResponseWriter) func(line string) {
 	}
 }
 
-// serveTransfer has another node lead a group.
-func (n *Node) serveTransfer(w http.ResponseWriter, r *http.Request) {
-	group, err := strconv.ParseUint(r.URL.Query().Get("group"), 10, 32)
-	if err == nil {
-		err = n.log.TransferLead(r.Context(), uint32(group), r.URL.Query().Get("node"))
-	}
-	if err != nil {
-		answer(w, http.StatusBadRequest, "error: "+err.Error()+"\n")
-		return
-	}
-	answer(w, http.StatusOK, "done\n")
-}
-
 // statusTimeout bounds how long a node is waited for.
 const statusTimeout = 2 * time.Second
 
@@ -89,16 +75,20 @@ func (n *Node) ClusterStatus(ctx context.Context) ClusterStatus {
 	if c == nil {
 		return ClusterStatus{Nodes: []NodeStatus{n.nodeStatus()}}
 	}
-	status := ClusterStatus{Name: c.Name, Nodes: make([]NodeStatus, len(c.Members))}
+	members := n.log.Members()
+	status := ClusterStatus{Name: c.Name, Nodes: make([]NodeStatus, len(members))}
 	var wait sync.WaitGroup
-	for i, member := range c.Members {
+	for i, member := range members {
+		if member.Address == "" {
+			member.Address = c.address(member.ID)
+		}
 		wait.Go(func() { status.Nodes[i] = n.statusOf(ctx, member) })
 	}
 	wait.Wait()
 	return status
 }
 
-func (n *Node) statusOf(ctx context.Context, member Member) NodeStatus {
+func (n *Node) statusOf(ctx context.Context, member raft.Member) NodeStatus {
 	if member.ID == n.options.Cluster.Self {
 		return n.nodeStatus()
 	}

@@ -41,7 +41,7 @@ func (n *Node) openLog(ctx context.Context) error {
 		Transport:   n.transport,
 	}
 	if c := n.options.Cluster; c != nil {
-		options.Self, options.Voters = c.Self, c.ids()
+		options.Self, options.Voters = c.Self, c.founders()
 		options.Mode, options.Operator, options.Operators = c.Mode, n.operator, c.operators()
 		options.Evidence = n.keepEvidence
 	}

@@ -124,6 +124,10 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathTransfer:      n.admin(n.serveTransfer),
 		PathSetSequencing: n.admin(n.serveSetSequencing),
 		PathMoveShard:     n.admin(n.serveMoveShard),
+		PathMoveGroup:     n.admin(n.serveMembers),
+		PathAddNode:       n.admin(n.serveMembers),
+		PathRemoveNode:    n.admin(n.serveMembers),
+		PathReplaceNode:   n.admin(n.serveMembers),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if handle, ok := operator[path.Clean("/"+r.URL.Path)]; ok {

@@ -15,6 +15,8 @@ import (
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
+func sequencingTag(mode string) dataitem.Tag { return dataitem.Tag{Name: ao.TagSequencing, Value: mode} }
+
 // TestModesChangeUnderLoad has a process ordered in one mode after the other,
 // with the command an operator would use, while a client sends to it and nodes are
 // killed.
@@ -23,7 +25,7 @@ func TestModesChangeUnderLoad(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	signer := logtest.Signer(t, 78)
-	process := logtest.ProcessItem(t, signer, "changes its mode", dataitem.Tag{Name: ao.TagSequencing, Value: "solo"})
+	process := logtest.ProcessItem(t, signer, "changes its mode", sequencingTag("solo"))
 	c.must(process)
 	var (
 		wait sync.WaitGroup

@@ -29,7 +29,8 @@ five, may be lost with all they hold.
 
 To try one on this machine: wallaby dev --cluster 3.`,
 	}
-	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand(), a.clusterRepairCommand(), a.clusterTransferCommand(), a.clusterMoveShardCommand())
+	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand(), a.clusterRepairCommand(), a.clusterTransferCommand())
+	cmd.AddCommand(a.clusterAddCommand(), a.clusterRemoveCommand(), a.clusterReplaceCommand(), a.clusterMoveGroupCommand(), a.clusterMoveShardCommand())
 	return cmd
 }
 
