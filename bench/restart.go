@@ -44,7 +44,7 @@ func (o ScaleOptions) restart(ctx context.Context) (rows []Row, err error) {
 	}{
 		{"open after kill -9", func() error { return nil }},
 		{"open, index warm (target 10 s)", func() error { return nil }},
-		{"open without the index", func() error { return os.RemoveAll(filepath.Join(dir, "index")) }},
+		{"open without the index", func() error { return os.RemoveAll(filepath.Join(dir, raft.IndexDirName)) }},
 	} {
 		o.Progress(c.metric)
 		if err := c.change(); err != nil {

@@ -33,6 +33,7 @@ import (
 //	                   assignment with that id
 //	B id             → process, nonce of the first bare assignment of that id
 //	A group          → Raft index applied last
+//	N slot           → mark: how far groups were applied at some time
 type Index struct {
 	db      *kv.DB
 	overlay *overlay

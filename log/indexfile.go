@@ -19,7 +19,13 @@ func OpenIndex(dir string, damage func(error)) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log index in %s: %w", dir, err)
 	}
-	return &Index{db, openOverlay(db)}, nil
+	x := &Index{db, newOverlay(db)}
+	marker, err := x.openMarker()
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	x.overlay.start(marker)
+	return x, nil
 }
 
 func indexOptions(dir string) badger.Options {

@@ -12,8 +12,9 @@ import (
 // not wait for the store, whose pages may wait for a flush of the log; nothing
 // is lost with it, for all of it is in the ledger.
 type overlay struct {
-	db   *kv.DB
-	done chan struct{}
+	db     *kv.DB
+	done   chan struct{}
+	marker *marker
 
 	mu struct {
 		sync.RWMutex
@@ -28,13 +29,21 @@ type overlay struct {
 // overlayKeysMax bounds what is on its way; who adds more waits.
 const overlayKeysMax = 1 << 16
 
-func openOverlay(db *kv.DB) *overlay {
+func newOverlay(db *kv.DB) *overlay {
 	o := &overlay{db: db, done: make(chan struct{})}
 	o.mu.changed = sync.NewCond(&o.mu.RWMutex)
 	o.mu.active = map[string][]byte{}
-	go o.run()
 	return o
 }
+
+// start begins to write what is put.
+func (o *overlay) start(m *marker) {
+	o.marker = m
+	go o.run()
+}
+
+// number is the newest mark's, before anything is put.
+func (o *overlay) number() uint64 { return o.marker.newest.Number }
 
 // put adds keys at once: readers see all of them or none. A nil value takes the
 // key away.
@@ -126,6 +135,7 @@ func (o *overlay) write(keys map[string][]byte) error {
 	for _, applied := range []bool{false, true} {
 		for key, value := range keys {
 			if (key[0] == keyApplied) == applied {
+				o.marker.note([]byte(key), value)
 				if value == nil {
 					errs = append(errs, batch.Delete([]byte(key)))
 					continue
@@ -133,6 +143,9 @@ func (o *overlay) write(keys map[string][]byte) error {
 				errs = append(errs, batch.Set([]byte(key), value))
 			}
 		}
+	}
+	if key, value, due := o.marker.next(); due {
+		errs = append(errs, batch.Set(key, value))
 	}
 	return errors.Join(append(errs, batch.Flush())...)
 }

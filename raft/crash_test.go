@@ -181,7 +181,7 @@ func TestPowerCutsLoseNothingAcknowledged(t *testing.T) {
 		}
 		// The image knows the files under the first directory's names.
 		options.FS = image
-		if err := os.RemoveAll(filepath.Join(options.Dir, indexDirName)); err != nil {
+		if err := os.RemoveAll(filepath.Join(options.Dir, IndexDirName)); err != nil {
 			t.Fatal(err)
 		}
 		for round := range 2 {

@@ -54,7 +54,7 @@ func (e movedError) Is(target error) bool { return target == errMoved }
 func (e movedError) Unwrap() error        { return e.error }
 
 // openGroup opens a group's vote and snapshot and brings the index up to it.
-func (n *Node) openGroup(plan groupPlan, clean bool) (*group, error) {
+func (n *Node) openGroup(plan groupPlan, safe uint64) (*group, error) {
 	id := plan.id
 	g := &group{id: id, node: n, planned: plan.voters, notify: make(chan bool, 64)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
@@ -81,7 +81,7 @@ func (n *Node) openGroup(plan groupPlan, clean bool) (*group, error) {
 	if meta := g.snapshots.newest(); meta != nil {
 		g.setConfiguration(meta.Configuration)
 	}
-	if err := machine.catchUp(g.snapshots.index(), clean); err != nil {
+	if err := machine.catchUp(g.snapshots.index(), safe); err != nil {
 		return g, err
 	}
 	applied, err := n.index.Applied(id)

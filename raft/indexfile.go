@@ -16,7 +16,9 @@ import (
 // badger end the whole process, and after damage was found in use: an index
 // with it is thrown away and made anew from the segments.
 const (
-	indexDirName  = "index-2"
+	// IndexDirName is where a log's index is, which can be removed: it is made anew
+	// from the segments. The number is that of its format.
+	IndexDirName  = "index-2"
 	cleanMarker   = "index.clean"
 	suspectMarker = "index.suspect"
 )
@@ -24,7 +26,7 @@ const (
 // openIndex opens the index, or an empty one when the one there is is damaged.
 // clean reports that nothing of it can be missing.
 func (n *Node) openIndex() (clean bool, err error) {
-	dir := filepath.Join(n.options.Dir, indexDirName)
+	dir := filepath.Join(n.options.Dir, IndexDirName)
 	suspect, err := n.hasMarker(suspectMarker)
 	if err != nil {
 		return false, err
@@ -59,7 +61,7 @@ func (n *Node) openIndex() (clean bool, err error) {
 // indexDamaged stops the node: an index that lost something would let a message
 // in twice. The next start makes it anew.
 func (n *Node) indexDamaged(err error) {
-	dir := filepath.Join(n.options.Dir, indexDirName)
+	dir := filepath.Join(n.options.Dir, IndexDirName)
 	err = fmt.Errorf("the log index %s is damaged (%w): start again, and it is made anew from the segments", dir, err)
 	n.fail(errors.Join(err, n.setMarker(suspectMarker, true)))
 }

@@ -204,7 +204,15 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	clean = clean || reindexed
+	if clean || reindexed {
+		if err := n.index.Settled(); err != nil {
+			return err
+		}
+	}
+	safe, err := n.index.Safe()
+	if err != nil {
+		return err
+	}
 	if o.Transport != nil {
 		if err := n.meetAll(ctx, warn); err != nil {
 			return err
@@ -215,7 +223,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	opening.SetLimit(procs.Cores())
 	for _, plan := range n.placement.plans() {
 		opening.Go(func() error {
-			g, err := n.openGroup(plan, clean)
+			g, err := n.openGroup(plan, safe[plan.id])
 			n.groupsMu.Lock()
 			defer n.groupsMu.Unlock()
 			n.groups[plan.id] = g

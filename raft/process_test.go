@@ -209,7 +209,7 @@ func TestADamagedIndexIsMadeAnew(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(source, acksFile), b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	names, err := os.ReadDir(filepath.Join(source, indexDirName))
+	names, err := os.ReadDir(filepath.Join(source, IndexDirName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func damageIndex(t *testing.T, source, name string, at int) {
 		t.Error(err)
 		return
 	}
-	path := filepath.Join(dir, indexDirName, name)
+	path := filepath.Join(dir, IndexDirName, name)
 	if at < 0 {
 		if err := os.Remove(path); err != nil {
 			t.Error(err)

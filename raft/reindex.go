@@ -45,7 +45,7 @@ func (n *Node) reindex() (done bool, err error) {
 	if err := n.index.Close(); err != nil {
 		return false, err
 	}
-	finishErr := rebuild.Finish(filepath.Join(n.options.Dir, indexDirName))
+	finishErr := rebuild.Finish(filepath.Join(n.options.Dir, IndexDirName))
 	if _, err := n.openIndex(); err != nil {
 		return false, err
 	}
