@@ -15,7 +15,9 @@ import (
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
-func sequencingTag(mode string) dataitem.Tag { return dataitem.Tag{Name: ao.TagSequencing, Value: mode} }
+func sequencingTag(mode string) dataitem.Tag {
+	return dataitem.Tag{Name: ao.TagSequencing, Value: mode}
+}
 
 // TestModesChangeUnderLoad has a process ordered in one mode after the other,
 // with the command an operator would use, while a client sends to it and nodes are

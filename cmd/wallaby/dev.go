@@ -112,6 +112,10 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.node.HotMemoryBytes, "hot-memory-bytes", 0, "memory for processes that are kept ready (default 512 MiB)")
 	flags.IntVar(&f.node.Workers, "workers", 0, "processes evaluated at once (default one per core)")
 	flags.Int64Var(&f.node.EvaluationTimeoutMS, "evaluation-timeout-ms", 0, "wall clock for one message, behind its gas limit (default 60000)")
+	f.registerLog(flags)
+}
+
+func (f *nodeFlags) registerLog(flags *pflag.FlagSet) {
 	flags.StringVar(&f.logFormat, "log-format", "auto", "auto, text or json")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 }

@@ -110,7 +110,7 @@ WALLABY_ and its name in capitals: WALLABY_URL, WALLABY_PORT_BASE.`,
 	flags.StringVar(&a.wallet, "wallet", defaultWallet(), "your wallet `FILE` (JWK); made on first use")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		a.devCommand(), a.nodeCommand(), a.clusterCommand(),
+		a.devCommand(), a.nodeCommand(), a.clusterCommand(), a.routerCommand(),
 		a.publishCommand(), a.spawnCommand(), a.sendCommand(),
 		a.resultCommand(), a.resultsCommand(), a.dryrunCommand(),
 		a.processesCommand(), a.processCommand(), a.evidenceCommand(), a.logCommand(), a.statusCommand(),
