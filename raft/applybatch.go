@@ -3,6 +3,7 @@ package raft
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/log"
@@ -70,7 +71,7 @@ func (b *applyBatch) take(e log.Entry, place log.Place) (applyResult, error) {
 	if err != nil {
 		return applyResult{}, err
 	}
-	inEpoch, anywhere, err := b.knows(e.Process, keys, o.First)
+	inEpoch, anywhere, err := b.knows(e, keys, o.First)
 	if err != nil {
 		return applyResult{}, err
 	}
@@ -142,25 +143,27 @@ func modeOf(spawn log.Entry, otherwise log.Mode) (log.Mode, error) {
 	return otherwise, nil
 }
 
-// knows reports whether the process has a message already: in this epoch, and
-// anywhere. Those of epochs before are the leader's to refuse: other nodes may
-// not have them yet.
-func (b *applyBatch) knows(process ao.ID, keys []ao.ID, first uint64) (inEpoch, anywhere bool, err error) {
+// knows reports whether the process has a message already, at another nonce: in
+// this epoch, and anywhere. At its own nonce it is known from before a crash that
+// lost a part of what the index had, or it is another leader's try, which does
+// not follow the head. Those of epochs before are the leader's to refuse: other
+// nodes may not have them yet.
+func (b *applyBatch) knows(e log.Entry, keys []ao.ID, first uint64) (inEpoch, anywhere bool, err error) {
 	for _, key := range keys {
-		if b.keys[[2]ao.ID{process, key}] {
+		if b.keys[[2]ao.ID{e.Process, key}] {
 			return true, true, nil
 		}
-		nonce, err := b.fsm.index.Find(process, key)
-		switch {
-		case err == nil && nonce >= first:
-			return true, true, nil
-		case err == nil:
-			anywhere = true
-		case !errors.Is(err, log.ErrEntryUnknown):
+		nonce, err := b.fsm.index.Find(e.Process, key)
+		if errors.Is(err, log.ErrEntryUnknown) {
+			continue
+		}
+		if err != nil {
 			return false, false, err
 		}
+		anywhere = true
+		inEpoch = inEpoch || nonce >= first && nonce != e.Nonce
 	}
-	return false, anywhere, nil
+	return inEpoch, anywhere, nil
 }
 
 // isAgain reports whether an entry was taken before: after a restart the state
@@ -200,6 +203,11 @@ func (b *applyBatch) before(e log.Entry) (head log.Head, started bool, err error
 	}
 	if err != nil && !errors.Is(err, log.ErrEntryUnknown) {
 		return head, false, err
+	}
+	for _, taken := range slices.Backward(b.changes.Entries) {
+		if taken.Entry.Process == e.Process && taken.Entry.Nonce == e.Nonce-1 {
+			return log.HeadOf(taken.Entry), true, nil
+		}
 	}
 	previous, err := b.fsm.index.Place(e.Process, e.Nonce-1)
 	if err != nil {

@@ -228,13 +228,19 @@ func (c *simCluster) close() {
 
 // client appends messages to a process of its own until stop, each until it is
 // taken, through any node.
-func (c *simCluster) client(number int, stop <-chan struct{}, told *acks) {
+func (c *simCluster) client(number int, stop <-chan struct{}, told *acks, seen *history) {
 	signer := logtest.Signer(c.t, byte(50+number))
 	random := rand.New(rand.NewSource(int64(number)))
 	take := func(item *dataitem.Item) (log.Entry, bool) {
+		process := item.TargetID()
+		if process.IsZero() {
+			process = item.ID()
+		}
+		ended := seen.began(number, operation{process, true})
 		for {
 			select {
 			case <-stop:
+				ended(outcome{unknown: true})
 				return log.Entry{}, false
 			default:
 			}
@@ -243,6 +249,7 @@ func (c *simCluster) client(number int, stop <-chan struct{}, told *acks) {
 			entry, _, err := c.node(id).log.Append(ctx, log.Proposal{Item: item})
 			cancel()
 			if err == nil {
+				ended(outcome{nonce: entry.Nonce})
 				told.add(entry)
 				return entry, true
 			}
@@ -346,12 +353,15 @@ func (l triple) Close() error {
 func TestClusterLosesNothing(t *testing.T) {
 	for seed := range int64(seeds(t, 6)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { breakCluster(t, seed) })
+			var seen history
+			synctest.Test(t, func(t *testing.T) { breakCluster(t, seed, &seen) })
+			seen.check(t)
+			t.Logf("%d operations", len(seen.operations))
 		})
 	}
 }
 
-func breakCluster(t *testing.T, seed int64) {
+func breakCluster(t *testing.T, seed int64, seen *history) {
 	random := rand.New(rand.NewSource(seed))
 	c := newSimCluster(t, seed, "n1", "n2", "n3")
 	defer c.close()
@@ -361,7 +371,10 @@ func breakCluster(t *testing.T, seed int64) {
 		stop = make(chan struct{})
 	)
 	for number := range 5 {
-		wait.Go(func() { c.client(number, stop, &told) })
+		wait.Go(func() { c.client(number, stop, &told, seen) })
+	}
+	for number := range 3 {
+		wait.Go(func() { c.reader(number, stop, &told, seen) })
 	}
 	wait.Go(func() { c.mover(seed, stop, &told) })
 	time.Sleep(5 * time.Second)

@@ -159,10 +159,7 @@ func (g *group) leaderIndex() (uint64, error) {
 		return 0, errMoved
 	}
 	index := g.progress.reached()
-	if err := g.raft.VerifyLeader().Error(); err != nil {
-		return 0, moved("%w", err)
-	}
-	return index, nil
+	return index, g.verifyLead()
 }
 
 // serve answers other nodes.
@@ -256,4 +253,26 @@ func decodePlaced(b []byte) (log.Entry, bool, error) {
 	}
 	entry, _, err := log.DecodeEntry(b[1:])
 	return entry, b[0] == 1, err
+}
+
+// verifyLead asks a majority whether this node still leads. Raft leaves such a
+// question without an answer when it ends, so closing waits for those in hand and
+// refuses more.
+func (g *group) verifyLead() error {
+	g.verifying.RLock()
+	defer g.verifying.RUnlock()
+	if g.ended {
+		return moved("group %d is closing", g.id)
+	}
+	if err := g.raft.VerifyLeader().Error(); err != nil {
+		return moved("%w", err)
+	}
+	return nil
+}
+
+// endVerifying waits for the questions in hand.
+func (g *group) endVerifying() {
+	g.verifying.Lock()
+	defer g.verifying.Unlock()
+	g.ended = true
 }

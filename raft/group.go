@@ -35,6 +35,9 @@ type group struct {
 	voters   map[string]bool // by the newest committed configuration; nil: not known
 	servers  []hraft.Server  // by the same
 
+	verifying sync.RWMutex // held for reading while a majority is asked who leads
+	ended     bool         // nobody is asked any more
+
 	notify chan bool       // true when this node begins to lead, false when it ends
 	ctx    context.Context // ends when the group closes
 	cancel context.CancelFunc
@@ -281,6 +284,7 @@ func (g *group) close() error {
 		}
 		g.handOver()
 	}
+	g.endVerifying()
 	// Before Raft: it leaves what is in its queue without an answer when it ends.
 	g.cancel()
 	g.wait.Wait()

@@ -52,11 +52,11 @@ func indexKeys(t *testing.T, dir string) map[string]string {
 
 // fillWithAllKinds appends spawns, messages, pushes, bare assignments, and each
 // of them again, from many clients.
-func fillWithAllKinds(t *testing.T, n *Node) {
+func fillWithAllKinds(t *testing.T, n *Node, round int) {
 	t.Helper()
 	var processes []ao.ID
 	for name := range 12 {
-		processes = append(processes, logtest.Spawn(t, n, fmt.Sprint(name)))
+		processes = append(processes, logtest.Spawn(t, n, fmt.Sprint(name%8, round*(name/8))))
 	}
 	signer := logtest.Signer(t, 9)
 	var wait sync.WaitGroup
@@ -71,7 +71,7 @@ func fillWithAllKinds(t *testing.T, n *Node) {
 				if i%10 == 0 {
 					extra = append(extra, dataitem.Tag{Name: ao.TagPushedFor, Value: fmt.Sprint(client)})
 				}
-				item := logtest.MessageItem(t, signer, process, fmt.Sprint(i, " From-Process"), extra...)
+				item := logtest.MessageItem(t, signer, process, fmt.Sprint(round, i, " From-Process"), extra...)
 				for _, proposal := range []log.Proposal{{Item: item}, {Process: other, Message: item.ID()}, {Item: item}} {
 					if _, _, err := n.Append(t.Context(), proposal); err != nil {
 						t.Errorf("append: %v", err)
@@ -109,7 +109,7 @@ func reindexed(t *testing.T, dir string) (keys map[string]string, said string) {
 func TestAnIndexMadeFromSegmentsIsTheSame(t *testing.T) {
 	dir := t.TempDir()
 	n := openNode(t, dir)
-	fillWithAllKinds(t, n)
+	fillWithAllKinds(t, n, 1)
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
