@@ -47,7 +47,7 @@ func createToken(t *testing.T, tokens Tokens, node string) JoinToken {
 
 func nothing(string) error { return nil }
 
-func TestATokenIsGoodOnceAndForADay(t *testing.T) {
+func TestATokenIsGoodOnceAndForAWeek(t *testing.T) {
 	c := newClock(time.Now())
 	tokens := Tokens{createCluster(t), c.now}
 	token, spare := createToken(t, tokens, "n2"), createToken(t, tokens, "n3")
