@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wallaby-ao/wallaby/bench"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -69,6 +70,9 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		"token without ca":   {[]string{"cluster", "token", "n1", "--ca", dir}, exitError, "ca.key"},
 		"token for no time":  {[]string{"cluster", "token", "n1", "--ca", dir, "--days", "0"}, exitUsage, "--days"},
 		"hand-out of naught": {[]string{"cluster", "hand-out", "--ca", dir, "--listen", "127.0.0.1:0"}, exitError, "ca.key"},
+		"plot as PNG":        {[]string{"bench", "sequencing", "--plot", filepath.Join(dir, "x.png")}, exitUsage, "plots are written as SVG"},
+		"plot to nowhere":    {[]string{"bench", "sequencing", "--plot", filepath.Join(dir, "no", "x.svg")}, exitUsage, "there is no directory"},
+		"no such mode":       {[]string{"bench", "sequencing", "--modes", "raft:4"}, exitUsage, "choose from solo, raft:3, raft:5"},
 		"bad log level":      {[]string{"dev", "--log-level", "loud"}, exitUsage, "--log-level"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,6 +125,19 @@ func TestClusterInitMakesWhatANodeNeeds(t *testing.T) {
 	}
 	if again := runCommand(t, "", args...); again.code != exitError || !strings.Contains(again.stderr, "holds a cluster already") {
 		t.Errorf("init over a cluster: exit %d, %s", again.code, again.stderr)
+	}
+}
+
+func TestBenchSequencingAdvisesAndDraws(t *testing.T) {
+	dir := t.TempDir()
+	plot := filepath.Join(dir, "plot.svg")
+	said := mustRun(t, "bench", "sequencing", "--modes", "solo", "--clients", "2", "--seconds", "0.1", "--dir", dir, "--plot", plot, "-o", "json")
+	var report bench.Report
+	if err := json.Unmarshal([]byte(said), &report); err != nil || len(report.Rows) != 3 || len(report.Advice) == 0 {
+		t.Errorf("the report is %s, %v", said, err)
+	}
+	if b, err := os.ReadFile(plot); err != nil || !bytes.Contains(b, []byte(">solo</text>")) {
+		t.Errorf("the plot is %s, %v", b, err)
 	}
 }
 
