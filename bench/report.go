@@ -16,6 +16,8 @@ type Report struct {
 	Rows    []Row   `json:"rows"`
 	// Notes say what was left out, and why.
 	Notes []string `json:"notes,omitempty"`
+	// Advice says what the figures mean for a choice.
+	Advice []string `json:"advice,omitempty"`
 }
 
 // Machine says what the figures were measured on.
@@ -86,7 +88,22 @@ func (r *Report) WriteTable(to io.Writer) error {
 	for _, note := range r.Notes {
 		fmt.Fprintln(w, "\n"+note)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return r.writeAdvice(to)
+}
+
+func (r *Report) writeAdvice(to io.Writer) error {
+	for i, sentence := range r.Advice {
+		if i == 0 {
+			fmt.Fprintln(to)
+		}
+		if _, err := fmt.Fprintln(to, "* "+sentence); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func formatValue(value float64, unit string) string {

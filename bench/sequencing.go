@@ -20,51 +20,33 @@ import (
 type SequencingOptions struct {
 	Dir     string
 	Seconds float64 // of each load
-	Voters  []int   // how many nodes replicate the log: 1 is solo
+	Modes   []SequencingMode
 	Clients []int
 	// Progress is told what is being measured.
 	Progress func(string)
 }
 
 // Sequencing measures what each mode of sequencing costs on this machine: the
-// same signed messages, verified, ordered, signed and flushed by one node, by
-// three and by five. All nodes run here, over TLS on loopback and on one disk,
-// which flushes for each of them: machines of their own share neither.
-func Sequencing(ctx context.Context, o SequencingOptions) (rows []Row, err error) {
-	solo := map[int]Rate{}
-	for _, voters := range o.Voters {
+// same signed messages, verified, ordered, signed and flushed. All nodes run
+// here, over TLS on loopback and on one disk, which flushes for each of them:
+// machines of their own share neither.
+func Sequencing(ctx context.Context, o SequencingOptions) (runs []SequencingRun, err error) {
+	for i, mode := range o.Modes {
 		for _, clients := range o.Clients {
-			name := fmt.Sprintf("%s, %d clients", modeName(voters), clients)
-			o.Progress(name)
-			dir := filepath.Join(o.Dir, fmt.Sprintf("%d-%d", voters, clients))
-			rate, err := sequencingRate(ctx, dir, voters, Load{Clients: clients, Processes: 64, Seconds: o.Seconds})
+			run := SequencingRun{Mode: mode, Clients: clients}
+			o.Progress(run.name())
+			dir := filepath.Join(o.Dir, fmt.Sprintf("%d-%d", i, clients))
+			run.Rate, err = sequencingRate(ctx, dir, mode.Nodes, Load{Clients: clients, Processes: 64, Seconds: o.Seconds})
 			if err != nil {
-				return nil, fmt.Errorf("measure %s: %w", name, err)
+				return nil, fmt.Errorf("measure %s: %w", run.name(), err)
 			}
-			if voters == 1 {
-				solo[clients] = rate
-			}
-			peer := ""
-			if voters > 1 && solo[clients].PerSecond > 0 {
-				peer = modeName(1)
-			}
-			rows = append(rows,
-				Higher(name, "messages acknowledged", "1/s", rate.PerSecond, peer, solo[clients].PerSecond),
-				Lower(name, "median", "ms", rate.MedianMS, peer, solo[clients].MedianMS),
-				Lower(name, "99th percentile", "ms", rate.Percentile99, peer, solo[clients].Percentile99))
+			runs = append(runs, run)
 			if err := os.RemoveAll(dir); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return rows, nil
-}
-
-func modeName(voters int) string {
-	if voters == 1 {
-		return "solo"
-	}
-	return fmt.Sprintf("raft:%d", voters)
+	return runs, nil
 }
 
 func sequencingRate(ctx context.Context, dir string, voters int, load Load) (rate Rate, err error) {

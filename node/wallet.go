@@ -53,34 +53,3 @@ func OpenWallet(path string, kind dataitem.SignatureType) (dataitem.Signer, erro
 	}
 	return signer, err
 }
-
-// writeNewFile makes a private file durable before it gets its name, so that a
-// crash leaves either no wallet or a whole one: a half-written key would be a
-// lost identity. Link refuses to replace a file that is already there.
-func writeNewFile(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, ".wallet-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	_, err = temp.Write(b)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if closeErr := temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Link(temp.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}

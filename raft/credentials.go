@@ -78,28 +78,40 @@ func LoadAuthority(dir string) (*Authority, error) {
 	return &Authority{pair.Leaf, key}, nil
 }
 
-// Issue makes a certificate for a node and writes it to dir with the
-// authority's, replacing one that is there.
+// Issue makes a key and a certificate for a node and writes them to dir with the
+// authority's, replacing those that are there.
 func (a *Authority) Issue(dir, node string, now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make a key: %w", err)
 	}
-	template := &x509.Certificate{
+	certificate, err := a.certify(node, &key.PublicKey, now)
+	if err != nil {
+		return err
+	}
+	return writeCredentials(dir, a.certificate, certificate, key)
+}
+
+// certify says that a key is a node's.
+func (a *Authority) certify(node string, public *ecdsa.PublicKey, now time.Time) (*x509.Certificate, error) {
+	if node == "" || node == handOutName {
+		return nil, fmt.Errorf("no node may be called %q", node)
+	}
+	return sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: node},
 		DNSNames:    []string{node},
 		NotAfter:    now.AddDate(NodeYears, 0, 0),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	certificate, err := sign(template, a.certificate, &key.PublicKey, a.key, now)
-	if err != nil {
-		return err
-	}
+	}, a.certificate, public, a.key, now)
+}
+
+// writeCredentials writes what LoadCredentials reads.
+func writeCredentials(dir string, authority, certificate *x509.Certificate, key *ecdsa.PrivateKey) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the directory of node %s: %w", node, err)
+		return fmt.Errorf("make the directory of node %s: %w", certificate.Subject.CommonName, err)
 	}
-	if err := writePEM(filepath.Join(dir, FileAuthority), "CERTIFICATE", a.certificate.Raw, 0o644); err != nil {
+	if err := writePEM(filepath.Join(dir, FileAuthority), "CERTIFICATE", authority.Raw, 0o644); err != nil {
 		return err
 	}
 	return writePair(filepath.Join(dir, FileNode), filepath.Join(dir, FileNodeKey), certificate, key)

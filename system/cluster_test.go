@@ -70,6 +70,13 @@ type process struct {
 // startCluster makes a cluster on free ports and waits until it takes messages.
 func startCluster(t *testing.T, modules ...string) *cluster {
 	t.Helper()
+	return startClusterFrom(t, node.NodeFile, modules...)
+}
+
+// startClusterFrom starts each node with the file that config gives for the
+// cluster's directory and the node.
+func startClusterFrom(t *testing.T, config func(dir, id string) string, modules ...string) *cluster {
+	t.Helper()
 	dir := t.TempDir()
 	plan := node.ClusterPlan{Name: "system"}
 	for i := range 3 {
@@ -86,7 +93,7 @@ func startCluster(t *testing.T, modules ...string) *cluster {
 		base := "http://127.0.0.1:" + strconv.Itoa(plan.PortBases[i])
 		client := aohttp.NewClient(base)
 		client.HTTP.Transport = transport
-		p := &process{t: t, id: member.ID, config: node.NodeFile(filepath.Join(dir, "c"), member.ID), base: base, client: client, modules: modules}
+		p := &process{t: t, id: member.ID, config: config(filepath.Join(dir, "c"), member.ID), base: base, client: client, modules: modules}
 		c.nodes = append(c.nodes, p)
 		p.start()
 	}

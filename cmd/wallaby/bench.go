@@ -62,6 +62,10 @@ func (a *app) printReport(rows []bench.Row, notes ...string) error {
 	report := bench.NewReport()
 	report.Add(rows...)
 	report.Notes = notes
+	return a.print(report)
+}
+
+func (a *app) print(report *bench.Report) error {
 	if a.output == outputJSON {
 		return a.printJSON(report)
 	}
@@ -169,17 +173,29 @@ func (a *app) benchAppendsCommand() *cobra.Command {
 
 func (a *app) benchSequencingCommand() *cobra.Command {
 	var (
-		flags           benchFlags
-		clients, voters []int
+		flags   benchFlags
+		clients []int
+		modes   []string
+		plot    string
 	)
 	cmd := &cobra.Command{
 		Use:   "sequencing",
-		Short: "What it costs to have a log on one, three or five nodes",
+		Short: "What each mode of sequencing costs here, and which to take for what",
 		Long: `sequencing measures the same signed messages, verified, ordered, signed and
 flushed by one node and by several that replicate their log. All of them run
-here, on one disk and these cores: machines of their own share neither.`,
-		Args: exactArgs(0),
+here, on one disk and these cores: machines of their own share neither.
+
+--plot also draws latency over rate, for each mode, as SVG.`,
+		Example: "  wallaby bench sequencing --plot sequencing.svg",
+		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			chosen, err := bench.FindSequencingModes(modes)
+			if err == nil {
+				err = checkPlot(plot)
+			}
+			if err != nil {
+				return usageError{err}
+			}
 			dir, remove, err := flags.scratch()
 			if err != nil {
 				return err
@@ -187,19 +203,48 @@ here, on one disk and these cores: machines of their own share neither.`,
 			defer remove()
 			// Several nodes flush in this one process.
 			procs.Spare(4)
-			rows, err := bench.Sequencing(cmd.Context(), bench.SequencingOptions{
-				Dir: dir, Seconds: flags.seconds, Clients: clients, Voters: voters, Progress: a.progress,
+			runs, err := bench.Sequencing(cmd.Context(), bench.SequencingOptions{
+				Dir: dir, Seconds: flags.seconds, Clients: clients, Modes: chosen, Progress: a.progress,
 			})
 			if err != nil {
 				return err
 			}
-			return a.printReport(rows)
+			return a.reportSequencing(runs, plot)
 		},
 	}
 	flags.register(cmd, false)
 	cmd.Flags().IntSliceVar(&clients, "clients", []int{1, 16, 256}, "clients at once")
-	cmd.Flags().IntSliceVar(&voters, "voters", []int{1, 3, 5}, "nodes that replicate the log")
+	cmd.Flags().StringSliceVar(&modes, "modes", bench.SequencingModeNames(), "`MODES` to measure; the others are put beside the first")
+	cmd.Flags().StringVar(&plot, "plot", "", "also draw a plot into this `FILE.svg`")
 	return cmd
+}
+
+// checkPlot says before anything is measured that a plot cannot be written.
+func checkPlot(path string) error {
+	if path == "" {
+		return nil
+	}
+	if filepath.Ext(path) != ".svg" {
+		return fmt.Errorf("--plot %s: plots are written as SVG, so name a file that ends in .svg", path)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fmt.Errorf("--plot %s: there is no directory %s", path, filepath.Dir(path))
+	}
+	return nil
+}
+
+// reportSequencing prints what was measured with advice, and draws it.
+func (a *app) reportSequencing(runs []bench.SequencingRun, plot string) error {
+	report := bench.NewReport()
+	report.Add(bench.SequencingRows(runs)...)
+	report.Advice = bench.SequencingAdvice(runs)
+	if plot != "" {
+		if err := os.WriteFile(plot, bench.SequencingPlot(report.Machine, runs), 0o644); err != nil {
+			return fmt.Errorf("write the plot: %w", err)
+		}
+		fmt.Fprintf(a.stderr, "wallaby: the plot is in %s\n", plot)
+	}
+	return a.print(report)
 }
 
 func (a *app) benchMemoryCommand() *cobra.Command {

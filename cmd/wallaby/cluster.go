@@ -31,6 +31,7 @@ To try one on this machine: wallaby dev --cluster 3.`,
 	}
 	cmd.AddCommand(a.clusterInitCommand(), a.clusterStatusCommand(), a.clusterRepairCommand(), a.clusterTransferCommand())
 	cmd.AddCommand(a.clusterAddCommand(), a.clusterRemoveCommand(), a.clusterReplaceCommand(), a.clusterMoveGroupCommand(), a.clusterMoveShardCommand())
+	cmd.AddCommand(a.clusterTokenCommand(), a.clusterHandOutCommand(), a.clusterJoinCommand())
 	return cmd
 }
 
@@ -44,8 +45,9 @@ func (a *app) clusterInitCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Make the keys, certificates and node files of a new cluster",
 		Long: `init makes a certificate authority for the cluster, the scheduler's and the
-authority's keys that all nodes sign with, and for each node a directory to be
-copied to its machine. Keep ca.key to yourself: it makes new nodes.`,
+authority's keys that all nodes sign with, and for each node a directory, which
+is copied to its machine, or handed out there for the node's token, once.
+Keep ca.key to yourself: it makes new nodes.`,
 		Example: `  wallaby cluster init --name prod --out certs \
     --nodes n1=10.0.0.1:7000,n2=10.0.0.2:7000,n3=10.0.0.3:7000`,
 		Args: exactArgs(0),
@@ -58,11 +60,22 @@ copied to its machine. Keep ca.key to yourself: it makes new nodes.`,
 			if err := node.CreateCluster(out, node.ClusterPlan{Name: name, Members: members, PortBases: bases}, time.Now()); err != nil {
 				return err
 			}
+			joins := make([]join, len(members))
+			for i, member := range members {
+				if joins[i], err = createJoin(out, member.ID, node.TokenDays*24*time.Hour); err != nil {
+					return err
+				}
+			}
+			if a.output == outputJSON {
+				return a.printJSON(joins)
+			}
 			fmt.Fprintf(a.stdout, "cluster %s is in %s; on each machine, with its directory copied there:\n\n", name, out)
 			for _, member := range members {
 				host, _, _ := net.SplitHostPort(member.Address)
 				fmt.Fprintf(a.stdout, "  %-16s wallaby node --config %s\n", host, node.NodeFile(out, member.ID))
 			}
+			fmt.Fprint(a.stdout, "\nOr without copying. ")
+			a.printJoins(out, joins)
 			fmt.Fprintf(a.stdout, "\nUnits answer on 127.0.0.1:%d and up; set host in a node's file for others to reach them.\n", portBase)
 			return nil
 		},

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/wallaby-ao/wallaby/bench"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -61,6 +64,15 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		"no node file":       {[]string{"node"}, exitUsage, "--config"},
 		"absent node file":   {[]string{"node", "--config", filepath.Join(dir, "n1.yaml")}, exitError, "wallaby cluster init"},
 		"no operator":        {[]string{"cluster", "repair", "n2"}, exitUsage, "admin token"},
+		"no join token":      {[]string{"cluster", "join", "xyz", "--from", "h:1", "--out", filepath.Join(dir, "j")}, exitUsage, "not a whole join token"},
+		"join from nowhere":  {[]string{"cluster", "join", "xyz", "--out", filepath.Join(dir, "j")}, exitUsage, "--from HOST:7999"},
+		"join to nowhere":    {[]string{"cluster", "join", "xyz", "--from", "h:1"}, exitUsage, "--out DIR"},
+		"token without ca":   {[]string{"cluster", "token", "n1", "--ca", dir}, exitError, "ca.key"},
+		"token for no time":  {[]string{"cluster", "token", "n1", "--ca", dir, "--days", "0"}, exitUsage, "--days"},
+		"hand-out of naught": {[]string{"cluster", "hand-out", "--ca", dir, "--listen", "127.0.0.1:0"}, exitError, "ca.key"},
+		"plot as PNG":        {[]string{"bench", "sequencing", "--plot", filepath.Join(dir, "x.png")}, exitUsage, "plots are written as SVG"},
+		"plot to nowhere":    {[]string{"bench", "sequencing", "--plot", filepath.Join(dir, "no", "x.svg")}, exitUsage, "there is no directory"},
+		"no such mode":       {[]string{"bench", "sequencing", "--modes", "raft:4"}, exitUsage, "choose from solo, raft:3, raft:5"},
 		"bad log level":      {[]string{"dev", "--log-level", "loud"}, exitUsage, "--log-level"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +92,7 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 func TestClusterInitMakesWhatANodeNeeds(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "certs")
 	args := []string{"cluster", "init", "--name", "test", "--out", out, "--nodes", "a=127.0.0.1:7001,b=127.0.0.1:7002,c=127.0.0.1:7003"}
-	said := mustRun(t, args...)
+	said, tokens := mustRun(t, args...), 0
 	for _, id := range []string{"a", "b", "c"} {
 		file := node.NodeFile(out, id)
 		if !strings.Contains(said, "wallaby node --config "+file) {
@@ -103,8 +115,64 @@ func TestClusterInitMakesWhatANodeNeeds(t *testing.T) {
 			}
 		}
 	}
+	for _, word := range strings.Fields(said) {
+		if _, err := node.ParseJoinToken(word); err == nil {
+			tokens++
+		}
+	}
+	if tokens != 3 {
+		t.Errorf("init shows %d join tokens: %s", tokens, said)
+	}
 	if again := runCommand(t, "", args...); again.code != exitError || !strings.Contains(again.stderr, "holds a cluster already") {
 		t.Errorf("init over a cluster: exit %d, %s", again.code, again.stderr)
+	}
+}
+
+func TestBenchSequencingAdvisesAndDraws(t *testing.T) {
+	dir := t.TempDir()
+	plot := filepath.Join(dir, "plot.svg")
+	said := mustRun(t, "bench", "sequencing", "--modes", "solo", "--clients", "2", "--seconds", "0.1", "--dir", dir, "--plot", plot, "-o", "json")
+	var report bench.Report
+	if err := json.Unmarshal([]byte(said), &report); err != nil || len(report.Rows) != 3 || len(report.Advice) == 0 {
+		t.Errorf("the report is %s, %v", said, err)
+	}
+	if b, err := os.ReadFile(plot); err != nil || !bytes.Contains(b, []byte(">solo</text>")) {
+		t.Errorf("the plot is %s, %v", b, err)
+	}
+}
+
+// TestAMachineJoins takes the steps of an operator and of a new machine.
+func TestAMachineJoins(t *testing.T) {
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "certs")
+	mustRun(t, "cluster", "init", "--out", ca, "--nodes", "a=127.0.0.1:7001,b=127.0.0.1:7002,c=127.0.0.1:7003")
+	var made join
+	if err := json.Unmarshal([]byte(mustRun(t, "cluster", "token", "b", "--ca", ca, "-o", "json")), &made); err != nil {
+		t.Fatal(err)
+	}
+	reader, writer := io.Pipe()
+	done := make(chan int, 1)
+	var stderr bytes.Buffer
+	go func() {
+		defer writer.Close()
+		done <- run(t.Context(), []string{"cluster", "hand-out", "--ca", ca, "--listen", "127.0.0.1:0", "--once", "1"}, nil, writer, &stderr)
+	}()
+	lines := bufio.NewScanner(reader)
+	if !lines.Scan() {
+		t.Fatalf("hand-out says nothing: %s", &stderr)
+	}
+	from := strings.TrimSuffix(strings.Fields(lines.Text())[7], ";")
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	out := filepath.Join(dir, "b")
+	got := runCommand(t, made.Token+"\n", "cluster", "join", "-", "--from", from, "--out", out)
+	if got.code != exitOK || !strings.Contains(got.stdout, "wallaby node --config "+filepath.Join(out, "b.yaml")) {
+		t.Errorf("join: exit %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if code := <-done; code != exitOK {
+		t.Errorf("hand-out: exit %d, %s", code, &stderr)
+	}
+	if options, err := node.ReadFile(filepath.Join(out, "b.yaml")); err != nil || options.Cluster.Self != "b" {
+		t.Errorf("the node's file: %+v, %v", options.Cluster, err)
 	}
 }
 

@@ -36,7 +36,13 @@ of another node with cluster replace or cluster move-group.`,
 			if err := a.operate(cmd.Context(), config, node.PathAddNode, query); err != nil {
 				return err
 			}
+			token, err := createJoin(ca, member.ID, node.TokenDays*24*time.Hour)
+			if err != nil {
+				return err
+			}
 			fmt.Fprintf(a.stdout, "\nits directory is %s; with it on its machine:\n\n  wallaby node --config %s\n", node.NodeDir(ca, member.ID), node.NodeFile(ca, member.ID))
+			fmt.Fprint(a.stdout, "\nOr without copying. ")
+			a.printJoins(ca, []join{token})
 			return nil
 		},
 	}
