@@ -145,7 +145,7 @@ func ownAppends(ctx context.Context, dir string, load Load) (whole, ledger Rate,
 		return whole, ledger, err
 	}
 	defer n.Close()
-	items, err := signedMessages(ctx, n, user, load)
+	items, err := signedMessages(ctx, n, user, load, "")
 	if err != nil {
 		return whole, ledger, err
 	}
@@ -167,8 +167,8 @@ func ownAppends(ctx context.Context, dir string, load Load) (whole, ledger Rate,
 // starts: more than any machine of the day can take.
 const signedMessagesPerSecond = 12_000
 
-func signedMessages(ctx context.Context, n log.Log, user dataitem.Signer, load Load) ([]*dataitem.Item, error) {
-	processes, err := spawnAll(ctx, n, user, load.Processes)
+func signedMessages(ctx context.Context, n log.Log, user dataitem.Signer, load Load, mode string) ([]*dataitem.Item, error) {
+	processes, err := spawnAll(ctx, n, user, load.Processes, mode)
 	if err != nil {
 		return nil, err
 	}

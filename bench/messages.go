@@ -36,14 +36,19 @@ const stride = 7919
 // spawnClients is how many spawn at once.
 const spawnClients = 256
 
-// spawnAll spawns processes, many at once because each waits for a flush.
-func spawnAll(ctx context.Context, n log.Log, user dataitem.Signer, count int) ([]ao.ID, error) {
+// spawnAll spawns processes, many at once because each waits for a flush. A mode
+// is theirs; "" leaves it to the node.
+func spawnAll(ctx context.Context, n log.Log, user dataitem.Signer, count int, mode string) ([]ao.ID, error) {
 	processes := make([]ao.ID, count)
 	err := eachOf(ctx, spawnClients, count, func(ctx context.Context, i int) error {
-		item, err := dataitem.Create(dataitem.Draft{Tags: dataitem.Tags{
+		tags := dataitem.Tags{
 			{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: ao.TypeProcess},
 			{Name: ao.TagModule, Value: ao.ID{1}.String()}, {Name: ao.TagScheduler, Value: "bench"}, {Name: "Name", Value: fmt.Sprint(i)},
-		}}, user)
+		}
+		if mode != "" {
+			tags = append(tags, dataitem.Tag{Name: ao.TagSequencing, Value: mode})
+		}
+		item, err := dataitem.Create(dataitem.Draft{Tags: tags}, user)
 		if err != nil {
 			return err
 		}

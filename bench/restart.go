@@ -109,7 +109,7 @@ func Fill(ctx context.Context, dir string, messages int, to io.Writer) error {
 	defer n.Close()
 	source := messageSource{user: signer, dataBytes: fillDataBytes}
 	start := time.Now()
-	if source.processes, err = spawnAll(ctx, n, signer, min(fillProcesses, messages)); err != nil {
+	if source.processes, err = spawnAll(ctx, n, signer, min(fillProcesses, messages), ""); err != nil {
 		return err
 	}
 	err = eachOf(ctx, fillClients, messages-len(source.processes), func(ctx context.Context, i int) error {

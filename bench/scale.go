@@ -117,7 +117,7 @@ func populate(ctx context.Context, dir string, processes int) (*populated, error
 		return nil, err
 	}
 	p := &populated{node: n, dir: dir, messages: messageSource{user: user, dataBytes: messageBytes}}
-	if p.messages.processes, err = spawnAll(ctx, n, user, processes); err != nil {
+	if p.messages.processes, err = spawnAll(ctx, n, user, processes, ""); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/raft"
@@ -36,7 +37,7 @@ func Sequencing(ctx context.Context, o SequencingOptions) (runs []SequencingRun,
 			run := SequencingRun{Mode: mode, Clients: clients}
 			o.Progress(run.name())
 			dir := filepath.Join(o.Dir, fmt.Sprintf("%d-%d", i, clients))
-			run.Rate, err = sequencingRate(ctx, dir, mode.Nodes, Load{Clients: clients, Processes: 64, Seconds: o.Seconds})
+			run.Rate, err = sequencingRate(ctx, dir, mode, Load{Clients: clients, Processes: 64, Seconds: o.Seconds})
 			if err != nil {
 				return nil, fmt.Errorf("measure %s: %w", run.name(), err)
 			}
@@ -49,8 +50,8 @@ func Sequencing(ctx context.Context, o SequencingOptions) (runs []SequencingRun,
 	return runs, nil
 }
 
-func sequencingRate(ctx context.Context, dir string, voters int, load Load) (rate Rate, err error) {
-	nodes, stop, err := openVoters(ctx, dir, voters)
+func sequencingRate(ctx context.Context, dir string, mode SequencingMode, load Load) (rate Rate, err error) {
+	nodes, stop, err := openVoters(ctx, dir, mode.Nodes)
 	if err != nil {
 		return rate, err
 	}
@@ -59,7 +60,7 @@ func sequencingRate(ctx context.Context, dir string, voters int, load Load) (rat
 	if err != nil {
 		return rate, err
 	}
-	items, err := signedMessages(ctx, nodes[0], user, load)
+	items, err := signedMessages(ctx, nodes[0], user, load, mode.Tag)
 	if err != nil {
 		return rate, err
 	}
@@ -98,6 +99,10 @@ func openVotersWith(ctx context.Context, dir string, count int, shared raft.Opti
 	if err != nil {
 		return nil, nil, err
 	}
+	operators, addresses, err := operatorsOf(ids)
+	if err != nil {
+		return nil, nil, err
+	}
 	nodes = make([]*raft.Node, count)
 	failures := make([]error, count)
 	var wait sync.WaitGroup
@@ -105,6 +110,7 @@ func openVotersWith(ctx context.Context, dir string, count int, shared raft.Opti
 		wait.Go(func() {
 			o := shared
 			o.Dir, o.Self, o.Voters, o.Transport = filepath.Join(dir, id), id, ids, transports[i]
+			o.Operator, o.Operators = operators[i], addresses
 			nodes[i], failures[i] = raft.Open(ctx, o)
 		})
 	}
@@ -123,6 +129,19 @@ func openVotersWith(ctx context.Context, dir string, count int, shared raft.Opti
 		return nil, nil, errors.Join(err, stop())
 	}
 	return nodes, stop, nil
+}
+
+// operatorsOf makes a key for each node's operator.
+func operatorsOf(ids []string) (operators []dataitem.Signer, addresses map[string]ao.ID, err error) {
+	addresses = map[string]ao.ID{}
+	for _, id := range ids {
+		operator, err := dataitem.GenerateSigner(dataitem.Ethereum, rand.Reader)
+		if err != nil {
+			return nil, nil, err
+		}
+		operators, addresses[id] = append(operators, operator), dataitem.AddressOf(operator.Owner())
+	}
+	return operators, addresses, nil
 }
 
 func openTransports(dir string, count int) (transports []*raft.Transport, ids []string, err error) {

@@ -10,8 +10,10 @@ import (
 // nodes, and what it is good for. Plot and advice know modes by these fields only.
 type SequencingMode struct {
 	Name string
-	// Nodes is how many run and vote.
+	// Nodes is how many run, and Tag the mode that processes choose; "" the nodes'
+	// own, in which all vote.
 	Nodes int
+	Tag   string
 	// Lost is how many nodes may be lost with their disks, and Survives says so.
 	Lost     int
 	Survives string
@@ -28,6 +30,9 @@ func SequencingModes() []SequencingMode {
 		{Name: "solo", Nodes: 1, Survives: "no lost disk", Cheats: 1, Equivocators: scheduler},
 		{Name: "raft:3", Nodes: 3, Lost: 1, Survives: "the loss of 1 of 3 nodes with its disk", Cheats: 1, Equivocators: scheduler},
 		{Name: "raft:5", Nodes: 5, Lost: 2, Survives: "the loss of 2 of 5 nodes with their disks", Cheats: 1, Equivocators: scheduler},
+		{Name: "cosigned:2/3", Nodes: 3, Tag: "cosigned:2/3", Lost: 1, Survives: "the loss of 1 of 3 nodes with its disk", Cheats: 2, Equivocators: "any 2 of the 3 operators together"},
+		{Name: "solo in three nodes", Nodes: 3, Tag: "solo", Survives: "no lost disk", Cheats: 1, Equivocators: scheduler},
+		{Name: "raft:3 in five nodes", Nodes: 5, Tag: "raft:3", Lost: 1, Survives: "the loss of 1 of 3 voters with its disk", Cheats: 1, Equivocators: scheduler},
 	}
 }
 
