@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/raft"
 )
@@ -29,6 +31,10 @@ type NodeStatus struct {
 	URLs     URLs               `json:"urls"`
 	Groups   []raft.GroupStatus `json:"groups"`
 	Engine   EngineStatus       `json:"engine"`
+	// DiskFreeBytes is what is left where the node keeps its data.
+	DiskFreeBytes uint64 `json:"diskFreeBytes"`
+	// Quarantine says why the node may not take part until it is repaired.
+	Quarantine string `json:"quarantine,omitempty"`
 	// Error says why nothing more is known of the node.
 	Error string `json:"error,omitempty"`
 }
@@ -36,6 +42,10 @@ type NodeStatus struct {
 func (n *Node) nodeStatus() NodeStatus {
 	info := n.Info()
 	status := NodeStatus{ID: info.Node, Version: info.Version, URLs: info.URLs, Groups: n.log.Status(), Engine: info.Engine}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(n.dir, &disk); err == nil {
+		status.DiskFreeBytes = disk.Bavail * uint64(disk.Bsize)
+	}
 	if n.options.Cluster != nil {
 		status.Address, status.Operator = n.options.Cluster.address(info.Node), n.options.Cluster.operators()[info.Node]
 	}
@@ -100,7 +110,7 @@ func (n *Node) statusOf(ctx context.Context, member raft.Member) NodeStatus {
 		err = json.Unmarshal(b, &status)
 	}
 	if err != nil {
-		status.Error = err.Error()
+		status.Error, status.Quarantine = err.Error(), n.transport.Refused(member.ID)
 	}
 	return status
 }

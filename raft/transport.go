@@ -332,6 +332,9 @@ func (t *Transport) greet(ctx context.Context, conn net.Conn) (*wire, error) {
 	}
 	verdict := frame{kind: kindWelcome}
 	refused := t.options.acquaintance.meet(other)
+	if l := t.link(w.node); l != nil {
+		l.note(refused)
+	}
 	if refused != nil {
 		verdict = frame{kind: kindRefused, body: []byte(refused.Error())}
 	}
@@ -392,6 +395,20 @@ func (t *Transport) run(l *link, w *wire) error {
 	return err
 }
 
+// Refused says why a node that tried to connect is not spoken to, "" when it is.
+func (t *Transport) Refused(node string) string {
+	l := t.link(node)
+	if l == nil {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refused == nil {
+		return ""
+	}
+	return l.refused.Error()
+}
+
 // link is the way to one node; it has a wire while there is a connection.
 type link struct {
 	node    string
@@ -401,12 +418,19 @@ type link struct {
 
 	mu      sync.Mutex
 	current *wire
+	refused error // why the node was not let in the last time
 }
 
 func newLink(ctx context.Context, node, address string) *link {
 	l := &link{node: node, address: address}
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	return l
+}
+
+func (l *link) note(refused error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused = refused
 }
 
 func (l *link) wire() *wire {

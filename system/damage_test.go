@@ -55,11 +55,23 @@ func TestDamagedNodeStaysOutUntilRepaired(t *testing.T) {
 	if isReady(victim) {
 		t.Error("a node that lost its data serves")
 	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		out := c.wallaby(t.Context(), "cluster", "status", "--url", well.base)
+		if strings.Contains(out, "quarantined") && strings.Contains(out, "wallaby cluster repair n3") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the status does not say that the node is in quarantine:\n%s", out)
+		}
+	}
 	repair := exec.Command(binary, "cluster", "repair", victim.id, "--config", well.config)
 	if out, err := repair.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
 		t.Fatalf("repair: %v: %s", err, out)
 	}
 	victim.awaitReady()
+	if out := c.wallaby(t.Context(), "cluster", "status", "--url", well.base); strings.Contains(out, "quarantined") {
+		t.Errorf("the status still says that the node is in quarantine:\n%s", out)
+	}
 	awaitAcks(t, told, 50)
 	// It has its votes again: another may go.
 	c.nodes[1].kill()

@@ -145,7 +145,11 @@ func (a *app) printCluster(status node.ClusterStatus) error {
 	var rows [][]string
 	for _, n := range status.Nodes {
 		if n.Error != "" {
-			rows = append(rows, []string{n.ID, n.Address, "unreachable", "-", "-", "-", "-", n.Error})
+			state, reason := "unreachable", n.Error
+			if n.Quarantine != "" {
+				state, reason = "quarantined", n.Quarantine
+			}
+			rows = append(rows, []string{n.ID, n.Address, state, "-", "-", "-", "-", "-", reason})
 			continue
 		}
 		var leads []string
@@ -158,10 +162,11 @@ func (a *app) printCluster(status node.ClusterStatus) error {
 		}
 		rows = append(rows, []string{
 			n.ID, n.Address, "up", fmt.Sprintf("%d of %d (%s)", len(leads), len(n.Groups), strings.Join(leads, " ")),
-			strconv.FormatUint(term, 10), strconv.FormatUint(commit, 10), strconv.FormatUint(lag, 10), n.URLs.Gateway,
+			strconv.FormatUint(term, 10), strconv.FormatUint(commit, 10), strconv.FormatUint(lag, 10),
+			fmt.Sprintf("%.1f GB", float64(n.DiskFreeBytes)/1e9), n.URLs.Gateway,
 		})
 	}
-	return a.printTable([]string{"NODE", "ADDRESS", "STATE", "LEADS GROUPS", "TERM", "COMMITTED", "TO APPLY", "GATEWAY"}, rows)
+	return a.printTable([]string{"NODE", "ADDRESS", "STATE", "LEADS GROUPS", "TERM", "COMMITTED", "TO APPLY", "DISK FREE", "GATEWAY"}, rows)
 }
 
 func (a *app) clusterRepairCommand() *cobra.Command {
