@@ -99,7 +99,7 @@ func (c *cosigner) gather(ctx context.Context, process ao.ID) error {
 	if err != nil {
 		return err
 	}
-	items, err := c.ask(ctx, attestRequest{log.StatementOf(o.Head), entry.AssignmentBytes}, o.Mode.Cosigners)
+	items, err := c.ask(ctx, attestRequest{g.id, log.StatementOf(o.Head), entry.AssignmentBytes}, o.Mode.Cosigners)
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,7 @@ func (c *cosigner) gather(ctx context.Context, process ao.ID) error {
 
 // attestRequest asks a node's operator for a signature.
 type attestRequest struct {
+	Group      uint32        `json:"group"` // that orders the process
 	Statement  log.Statement `json:"statement"`
 	Assignment []byte        `json:"assignment"`
 }
@@ -180,7 +181,12 @@ func (n *Node) attest(ctx context.Context, r attestRequest) ([]byte, error) {
 	if n.options.Operator == nil {
 		return nil, ao.Errorf(ao.CodeUnprocessable, "node %s has no operator's key", n.options.Self)
 	}
+	g, err := n.group(r.Group)
+	if err != nil {
+		return nil, err
+	}
 	for {
+		reached := g.progress.reached()
 		entry, err := n.read(s.Process, s.Nonce)
 		switch {
 		case err == nil && log.StatementOf(log.HeadOf(entry)) != s:
@@ -197,7 +203,7 @@ func (n *Node) attest(ctx context.Context, r attestRequest) ([]byte, error) {
 		case !isUnknown(err):
 			return nil, err
 		}
-		if err := n.pause(ctx); err != nil {
+		if _, err := g.progress.wait(ctx, reached+1); err != nil {
 			return nil, err
 		}
 	}
