@@ -59,7 +59,10 @@ func (n *Node) openLog(ctx context.Context) error {
 }
 
 func (n *Node) openEngine(ctx context.Context) error {
-	driver, err := wazero.NewDriver(wazero.Options{CacheDir: filepath.Join(n.dir, "cache")})
+	driver, err := wazero.NewDriver(wazero.Options{
+		CacheDir: filepath.Join(n.dir, "cache"),
+		Warn:     func(text string) { n.options.Logger.Warn().Str("pkg", "wazero").Msg(text) },
+	})
 	if err != nil {
 		return fmt.Errorf("start the virtual machine: %w", err)
 	}

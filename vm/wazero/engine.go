@@ -21,6 +21,8 @@ type Options struct {
 	// Interpreter runs modules without compiling them: slow, and the same on
 	// every CPU.
 	Interpreter bool
+	// Warn is told of damage that was mended; default nobody.
+	Warn func(string)
 }
 
 // Engine is wazero as an engine for package wasm.
@@ -28,6 +30,7 @@ type Engine struct {
 	options Options
 	runtime rt.Runtime
 	cache   rt.CompilationCache
+	sums    *sums // nil without a cache
 }
 
 var _ wasm.Engine = (*Engine)(nil)
@@ -48,7 +51,14 @@ func NewEngine(o Options) (*Engine, error) {
 		config = rt.NewRuntimeConfigInterpreter()
 	}
 	e := &Engine{options: o}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
 	if o.CacheDir != "" {
+		var err error
+		if e.sums, err = openSums(o.CacheDir, o.Warn); err != nil {
+			return nil, err
+		}
 		cache, err := rt.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {
 			return nil, fmt.Errorf("open the cache of compiled modules in %s: %w", o.CacheDir, err)
@@ -95,6 +105,9 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte, imports []wasm.Impor
 		return nil, &vm.UnsupportedError{Feature: fmt.Sprintf("wazero cannot compile it: %v", err)}
 	}
 	hosts, err := e.hostModules(ctx, imports)
+	if err == nil && e.sums != nil {
+		err = e.sums.seal()
+	}
 	if err != nil {
 		return nil, errors.Join(err, compiled.Close(ctx))
 	}

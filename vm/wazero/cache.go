@@ -1,0 +1,109 @@
+package wazero
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// sums keeps a checksum beside each file of compiled code. wazero has one of the
+// instructions only: with a bit flipped elsewhere in the file it would run from a
+// wrong place, and with one flipped in them it would refuse the module for ever.
+type sums struct {
+	dir string
+	mu  sync.Mutex
+}
+
+// sumSuffix names the file that holds another's checksum.
+const sumSuffix = ".sum"
+
+// openSums removes compiled code that is not as it was written, which is then
+// compiled again. warn is told of each damaged file.
+func openSums(dir string, warn func(string)) (*sums, error) {
+	s := &sums{dir: dir}
+	err := s.each(func(path string) error {
+		kept, err := os.ReadFile(path + sumSuffix)
+		unknown := errors.Is(err, fs.ErrNotExist)
+		if err != nil && !unknown {
+			return err
+		}
+		sum, err := sumOf(path)
+		if err != nil || bytes.Equal(sum, kept) {
+			return err
+		}
+		if !unknown {
+			warn(fmt.Sprintf("the compiled module in %s is damaged: it is compiled again", path))
+		}
+		// Without its checksum the file counts as unknown, should a crash leave it.
+		return errors.Join(remove(path+sumSuffix), remove(path))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("check the cache of compiled modules in %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// seal notes the checksums of files that have none yet.
+func (s *sums) seal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.each(func(path string) error {
+		if _, err := os.Stat(path + sumSuffix); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		sum, err := sumOf(path)
+		if err != nil {
+			return err
+		}
+		temporary := path + sumSuffix + ".tmp"
+		if err := os.WriteFile(temporary, sum, 0o644); err != nil {
+			return err
+		}
+		return os.Rename(temporary, path+sumSuffix)
+	})
+	if err != nil {
+		return fmt.Errorf("note the checksum of a compiled module in %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// each calls fn with the files of compiled code. Those that wazero has not
+// finished have their own ending.
+func (s *sums) each(fn func(path string) error) error {
+	return filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || entry.IsDir() || strings.HasSuffix(path, sumSuffix) || strings.HasSuffix(path, ".tmp") {
+			return err
+		}
+		return fn(path)
+	})
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func sumOf(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}

@@ -1,0 +1,77 @@
+package wazero_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wallaby-ao/wallaby/vm/wazero"
+)
+
+// seven is a module with one function, which gives 7.
+var seven = []byte{
+	0, 'a', 's', 'm', 1, 0, 0, 0,
+	1, 5, 1, 0x60, 0, 1, 0x7f,
+	3, 2, 1, 0,
+	7, 5, 1, 1, 'f', 0, 0,
+	10, 6, 1, 4, 0, 0x41, 7, 0x0b,
+}
+
+// TestDamagedCompiledCodeIsCompiledAgain flips a bit in each byte of a file of
+// compiled code.
+func TestDamagedCompiledCodeIsCompiledAgain(t *testing.T) {
+	dir := t.TempDir()
+	compile := func() (warnings []string) {
+		t.Helper()
+		engine, err := wazero.NewEngine(wazero.Options{CacheDir: dir, Warn: func(text string) { warnings = append(warnings, text) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer engine.Close()
+		if _, err := engine.Compile(context.Background(), seven, nil, [32]byte{}); err != nil {
+			t.Fatal(err)
+		}
+		return warnings
+	}
+	compile()
+	var path string
+	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && !strings.HasSuffix(name, ".sum") {
+			path = name
+		}
+		return err
+	})
+	if err != nil || path == "" {
+		t.Fatalf("no compiled code in %s: %v", dir, err)
+	}
+	if warnings := compile(); len(warnings) > 0 {
+		t.Fatalf("whole code is not used: %s", warnings)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range whole {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[at%len(b)] ^= 1 << (at % 8)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if warnings := compile(); len(warnings) != 1 || !strings.Contains(warnings[0], path) {
+			t.Fatalf("a flipped bit in byte %d gives the warnings %q", at, warnings)
+		}
+	}
+	// Code whose checksum was never written counts for nothing, without a word.
+	if err := os.Remove(path + ".sum"); err != nil {
+		t.Fatal(err)
+	}
+	if warnings := compile(); len(warnings) > 0 {
+		t.Errorf("unknown code gives the warnings %q", warnings)
+	}
+}
