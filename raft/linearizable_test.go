@@ -17,7 +17,6 @@ import (
 type history struct {
 	mu         sync.Mutex
 	operations []porcupine.Operation
-	clients    int
 }
 
 // operation is an append, or a read of the head.

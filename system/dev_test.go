@@ -52,7 +52,8 @@ func TestDevClusterIsOneCommand(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		status := ""
-		for leads := 0; leads < 8 && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		// Eight groups of three, and one for each node.
+		for leads := 0; leads < 11 && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 			b, err := exec.CommandContext(ctx, binary, "cluster", "status", "-o", "json", "--url", fmt.Sprintf("http://127.0.0.1:%d", base+10)).Output()
 			status = string(b)
 			if leads = strings.Count(status, `"role": "leader"`); err != nil {
@@ -60,7 +61,7 @@ func TestDevClusterIsOneCommand(t *testing.T) {
 			}
 		}
 		cancel()
-		if strings.Count(status, `"role": "leader"`) != 8 {
+		if strings.Count(status, `"role": "leader"`) != 11 {
 			t.Errorf("not every group has a leader: %s", status)
 		}
 		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
