@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	hraft "github.com/hashicorp/raft"
+	"github.com/rs/zerolog"
 
 	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/log"
@@ -28,7 +29,7 @@ func (n *Node) reindex() (done bool, err error) {
 	if err != nil || len(stretches) == 0 {
 		return false, err
 	}
-	n.options.Logger.Info().Msg("making the log's index from the segments")
+	n.options.Logger.WithLevel(levelOf(stretches)).Msg("making the log's index from the segments")
 	rebuild, err := log.NewRebuild(dir)
 	if err != nil {
 		return false, err
@@ -69,6 +70,23 @@ const rebuildDirName = "index.new"
 type stretch struct {
 	group    uint32
 	from, to uint64
+}
+
+// waitedFor is from how many Raft entries on somebody may wonder what a start
+// waits for.
+const waitedFor = 100
+
+// levelOf is how loudly to say that an index is made of them. One that a first
+// start was stopped before it had written is nobody's concern.
+func levelOf(stretches []stretch) zerolog.Level {
+	entries := uint64(0)
+	for _, s := range stretches {
+		entries += s.to - s.from + 1
+	}
+	if entries < waitedFor {
+		return zerolog.DebugLevel
+	}
+	return zerolog.InfoLevel
 }
 
 // missingFromIndex gives what an empty index lacks; nothing if it holds
