@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -203,7 +204,7 @@ func (c *Credentials) reload() error {
 	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(c.dir, FileNode), filepath.Join(c.dir, FileNodeKey))
 	if err != nil {
-		return fmt.Errorf("credentials in %s: %w", c.dir, err)
+		return fmt.Errorf("credentials: %s and %s: %w", filepath.Join(c.dir, FileNode), filepath.Join(c.dir, FileNodeKey), err)
 	}
 	authority, err := os.ReadFile(filepath.Join(c.dir, FileAuthority))
 	if err != nil {
@@ -213,8 +214,25 @@ func (c *Credentials) reload() error {
 	if !pool.AppendCertsFromPEM(authority) {
 		return fmt.Errorf("credentials: %s holds no certificate", filepath.Join(c.dir, FileAuthority))
 	}
+	// A damaged certificate would keep this node apart from the others, and only
+	// they would say why. One that has run out is theirs to refuse.
+	if !issuedBy(pair.Leaf, authority) {
+		return fmt.Errorf("credentials: %s was not issued by %s: one of them is damaged or of another cluster",
+			filepath.Join(c.dir, FileNode), filepath.Join(c.dir, FileAuthority))
+	}
 	c.mu.pair, c.mu.pool, c.mu.changed = &pair, pool, newest
 	return nil
+}
+
+// issuedBy reports whether one of the certificates in a file signed another.
+func issuedBy(certificate *x509.Certificate, authorities []byte) bool {
+	for block, rest := pem.Decode(authorities); block != nil; block, rest = pem.Decode(rest) {
+		authority, err := x509.ParseCertificate(block.Bytes)
+		if err == nil && certificate.CheckSignatureFrom(authority) == nil && bytes.Equal(certificate.RawIssuer, authority.RawSubject) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Credentials) current() (*tls.Certificate, *x509.CertPool) {

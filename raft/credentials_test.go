@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -196,5 +197,59 @@ func TestCredentialsAreReplacedWithoutRestart(t *testing.T) {
 	_, address, logged := secureTransport(t, issue(t, a, "n2", time.Now()))
 	if !connects(t, "n1", c, address) {
 		t.Errorf("the new certificate is refused: %s", logged)
+	}
+}
+
+// TestDamagedCredentialsAreNamed flips a bit in each byte of a node's files.
+func TestDamagedCredentialsAreNamed(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	authority, err := CreateAuthority(dir, "test", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := authority.Issue(dir, "n1", now); err != nil {
+		t.Fatal(err)
+	}
+	load := func() ([]byte, error) {
+		c, err := LoadCredentials(dir, time.Now)
+		if err != nil {
+			return nil, err
+		}
+		pair, _ := c.current()
+		return pair.Leaf.Raw, nil
+	}
+	want, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{FileNode, FileNodeKey, FileAuthority} {
+		path := filepath.Join(dir, name)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := 0
+		for at := range whole {
+			damaged := bytes.Clone(whole)
+			damaged[at] ^= 1 << (at % 8)
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := load()
+			switch {
+			case err == nil && !bytes.Equal(got, want):
+				t.Errorf("byte %d of %s: another certificate is used", at, name)
+			case err != nil && !strings.Contains(err.Error(), path):
+				t.Errorf("byte %d of %s: %v", at, name, err)
+			case err != nil:
+				refused++
+			}
+		}
+		if refused < len(whole)/2 {
+			t.Errorf("%s: only %d of %d flipped bits are refused", name, refused, len(whole))
+		}
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
