@@ -1,7 +1,6 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -62,9 +62,10 @@ type process struct {
 	client  *aohttp.Client
 	modules []string
 
-	mu  sync.Mutex
-	cmd *exec.Cmd
-	out bytes.Buffer
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	ended chan struct{} // closed once cmd is gone
+	out   said
 }
 
 // startCluster makes a cluster on free ports and waits until it takes messages.
@@ -115,7 +116,7 @@ func startClusterWith(t *testing.T, config func(dir, id string) string, prepare 
 		}
 		if t.Failed() {
 			for _, p := range c.nodes {
-				out := p.out.Bytes()
+				out := p.out.String()
 				t.Logf("node %s said last:\n%s", p.id, out[max(0, len(out)-4000):])
 			}
 		}
@@ -158,12 +159,19 @@ func (p *process) start() {
 	for _, module := range p.modules {
 		args = append(args, "--module", module)
 	}
+	fmt.Fprint(&p.out, startMark)
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatalf("start node %s: %v", p.id, err)
 	}
+	cmd, ended := p.cmd, make(chan struct{})
+	p.ended = ended
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
 }
 
 func (p *process) signal(s syscall.Signal) {
@@ -182,21 +190,39 @@ func (p *process) kill() {
 	p.mu.Unlock()
 	if cmd != nil {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-p.ended
 	}
 }
 
 func (p *process) awaitReady() {
 	p.t.Helper()
+	if out, refused := p.readyOrEnded(); refused {
+		p.t.Fatalf("node %s ended by itself: %s", p.id, out)
+	}
+}
+
+// readyOrEnded waits until a node serves, or ended by itself, and gives what it
+// said since it was started then.
+func (p *process) readyOrEnded() (out string, ended bool) {
+	p.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-p.ended:
+			all := p.out.String()
+			return all[strings.LastIndex(all, startMark)+len(startMark):], true
+		default:
+		}
 		if isReady(p) {
-			return
+			return "", false
 		}
 		if time.Now().After(deadline) {
 			p.t.Fatalf("node %s is not ready after a minute", p.id)
 		}
 	}
 }
+
+// startMark separates what a node says in each of its lives.
+const startMark = "-- started\n"
 
 // status asks a node how the cluster is.
 func (p *process) status(ctx context.Context) (status node.ClusterStatus, err error) {

@@ -1,22 +1,19 @@
 package system
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand"
 	"os"
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
-	"github.com/wallaby-ao/wallaby/dataitem"
-	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
 // faults is how many faults a test makes: a few in every run of the tests, as
@@ -33,220 +30,231 @@ func faults(t *testing.T) int {
 	return n
 }
 
-// record is what clients were told.
-type record struct {
-	mu    sync.Mutex
-	acked map[ao.ID][]ao.ID // messages by process, in the order of acknowledgements
-	last  atomic.Int64      // when the newest acknowledgement came, in ns
-	count atomic.Int64
+// world is a cluster under load whose nodes and links break.
+type world struct {
+	*cluster
+	network *network
+	random  *rand.Rand
+	told    *record
+	// gaps are how long after the kill of a leader every client was served again.
+	gaps []time.Duration
 }
 
-func (r *record) add(process, message ao.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.acked[process] = append(r.acked[process], message)
-	r.last.Store(time.Now().UnixNano())
-	r.count.Add(1)
+// fault is one way to break a world, which is whole again when do returns, but
+// for what it needs to come to terms with it.
+type fault struct {
+	name   string
+	weight int
+	do     func(*world)
 }
 
-// post posts an item to nodes in turn until one takes it.
-func (c *cluster) post(stop <-chan struct{}, random *rand.Rand, item *dataitem.Item) error {
-	for {
-		select {
-		case <-stop:
-			return errStopped
-		default:
+var kinds = []fault{
+	{"a leader killed", 6, (*world).killLeader},
+	{"a node killed and down for a while", 2, (*world).killAny},
+	{"all nodes killed", 1, (*world).killAll},
+	{"a leader frozen", 3, (*world).freezeLeader},
+	{"a node cut off", 2, (*world).cutOff},
+	{"a node heard by nobody", 2, (*world).unheard},
+	{"a node that hears nobody", 1, (*world).deaf},
+	{"two nodes apart", 2, (*world).apart},
+	{"slow links", 1, (*world).slowLinks},
+	{"a bit flipped while a node was down", 2, (*world).flipAny},
+}
+
+// draw chooses a kind of fault by weight.
+func (w *world) draw() fault {
+	total := 0
+	for _, k := range kinds {
+		total += k.weight
+	}
+	at := w.random.Intn(total)
+	for _, k := range kinds {
+		if at -= k.weight; at < 0 {
+			return k
 		}
-		p := c.nodes[random.Intn(len(c.nodes))]
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		err := p.client.Post(ctx, item)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		switch code := ao.CodeOf(err); {
-		case code == ao.CodeUnavailable, code == ao.CodeRateLimited, code == ao.CodeTimeout, errors.Is(err, context.DeadlineExceeded):
-		default:
-			return fmt.Errorf("node %s refuses: %w", p.id, err)
-		}
-		time.Sleep(10 * time.Millisecond)
+	}
+	panic("no kind of fault has a weight")
+}
+
+// while gives a time for a fault to last.
+func (w *world) while(most time.Duration) time.Duration {
+	return 100*time.Millisecond + time.Duration(w.random.Int63n(int64(most)))
+}
+
+func (w *world) any() *process { return w.nodes[w.random.Intn(len(w.nodes))] }
+
+func (w *world) killLeader() {
+	victim, at := w.busiest(), time.Now()
+	victim.kill()
+	if gap, ok := awaitAckOfAll(w.cluster, w.told, at); ok {
+		w.gaps = append(w.gaps, gap)
+	}
+	victim.start()
+	victim.awaitReady()
+}
+
+func (w *world) killAny() {
+	victim := w.any()
+	victim.kill()
+	time.Sleep(w.while(1500 * time.Millisecond))
+	victim.start()
+	victim.awaitReady()
+}
+
+func (w *world) killAll() {
+	for _, p := range w.nodes {
+		p.kill()
+	}
+	for _, p := range w.nodes {
+		p.start()
+	}
+	for _, p := range w.nodes {
+		p.awaitReady()
 	}
 }
 
-// client sends messages to a process of its own, one after the other, each until
-// it is acknowledged.
-func (c *cluster) client(number int, stop <-chan struct{}, told *record) error {
-	signer := logtest.Signer(c.t, byte(100+number))
-	random := rand.New(rand.NewSource(int64(number)))
-	process := logtest.ProcessItem(c.t, signer, fmt.Sprint("client ", number))
-	if err := c.post(stop, random, process); err != nil {
-		return err
+func (w *world) freezeLeader() {
+	victim := w.busiest()
+	victim.signal(syscall.SIGSTOP)
+	time.Sleep(w.while(3 * time.Second))
+	victim.signal(syscall.SIGCONT)
+}
+
+// broken draws whether bytes on a cut way come late or never.
+func (w *world) broken() treatment {
+	if w.random.Intn(2) == 0 {
+		return treatment{hold: true}
 	}
-	told.add(process.ID(), process.ID())
-	for i := 0; ; i++ {
-		message := logtest.MessageItem(c.t, signer, process.ID(), fmt.Sprint(i))
-		if err := c.post(stop, random, message); err != nil {
-			return err
+	return treatment{lose: true}
+}
+
+// cut treats ways for a while.
+func (w *world) cut(how treatment, ways ...way) {
+	for _, way := range ways {
+		w.network.treat(way.from, way.to, how)
+	}
+	time.Sleep(w.while(4 * time.Second))
+	w.network.heal()
+}
+
+// around gives the ways from and to a node.
+func (w *world) around(p *process) (from, to []way) {
+	for _, other := range w.nodes {
+		if other != p {
+			from, to = append(from, way{p.id, other.id}), append(to, way{other.id, p.id})
 		}
-		told.add(process.ID(), message.ID())
+	}
+	return from, to
+}
+
+func (w *world) cutOff() {
+	from, to := w.around(w.busiest())
+	w.cut(w.broken(), append(from, to...)...)
+}
+
+func (w *world) unheard() {
+	from, _ := w.around(w.busiest())
+	w.cut(w.broken(), from...)
+}
+
+func (w *world) deaf() {
+	_, to := w.around(w.any())
+	w.cut(w.broken(), to...)
+}
+
+func (w *world) apart() {
+	first := w.random.Intn(len(w.nodes))
+	a, b := w.nodes[first], w.nodes[(first+1)%len(w.nodes)]
+	w.cut(w.broken(), way{a.id, b.id}, way{b.id, a.id})
+}
+
+func (w *world) slowLinks() {
+	var all []way
+	for _, p := range w.nodes {
+		from, _ := w.around(p)
+		all = append(all, from...)
+	}
+	w.cut(treatment{delayMax: 60 * time.Millisecond}, all...)
+}
+
+// flipAny flips a bit of a node that was killed. Either the node mends that, or
+// it says which file it is and does not start; then the bit is put right, as if
+// an operator had brought back the file from elsewhere.
+func (w *world) flipAny() {
+	victim := w.any()
+	victim.kill()
+	kinds, paths := victim.files(w.random)
+	f := flipIn(w.t, paths[kinds[w.random.Intn(len(kinds))]], w.random)
+	victim.start()
+	w.mend(victim, f)
+}
+
+// mend waits until a node serves that may stop once because of a flip.
+func (w *world) mend(victim *process, f flip) {
+	w.t.Helper()
+	if out, refused := victim.readyOrEnded(); refused {
+		checkRefusal(w.t, f, out)
+		victim.kill()
+		f.undo(w.t)
+		victim.start()
+		victim.awaitReady()
 	}
 }
 
-// check holds what was told against what every node says.
-func (c *cluster) check(told *record) {
-	c.t.Helper()
-	for process, acked := range told.acked {
-		var want []string
-		for _, p := range c.nodes {
-			chain, messages := p.history(process)
-			if want == nil {
-				want = chain
-			}
-			if !slices.Equal(chain, want) {
-				c.t.Errorf("node %s has another chain of %s: %d assignments, elsewhere %d", p.id, process, len(chain), len(want))
-			}
-			place := map[string]int{}
-			for nonce, id := range messages {
-				if first, double := place[id]; double {
-					c.t.Errorf("node %s: message %s has the places %d and %d of %s", p.id, id, first, nonce, process)
-				}
-				place[id] = nonce
-			}
-			last := -1
-			for _, id := range acked {
-				nonce, ok := place[id.String()]
-				if !ok {
-					c.t.Errorf("node %s has lost %s of %s", p.id, id, process)
-				}
-				// A client sends its next message after the one before was taken.
-				if ok && nonce <= last {
-					c.t.Errorf("node %s: message %s of %s was moved to %d, before %d", p.id, id, process, nonce, last)
-				}
-				last = max(last, nonce)
-			}
-		}
-	}
-}
-
-// history gives the assignments and messages of a process in order of nonce.
-func (p *process) history(process ao.ID) (chain, messages []string) {
-	p.t.Helper()
-	for from := int64(0); ; {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		page, err := p.client.Schedule(ctx, process, from, 1000)
-		cancel()
-		if err != nil {
-			p.t.Fatalf("node %s: the log of %s: %v", p.id, process, err)
-		}
-		for _, edge := range page.Edges {
-			if got := edge.Node.Assignment.Tags.Get("Nonce"); got != strconv.FormatInt(from, 10) {
-				p.t.Fatalf("node %s: nonce %s of %s where %d follows", p.id, got, process, from)
-			}
-			from++
-			chain = append(chain, edge.Node.Assignment.ID+" "+edge.Node.Assignment.Tags.Get("Hash-Chain"))
-			messages = append(messages, edge.Node.Message.ID)
-		}
-		if !page.PageInfo.HasNextPage {
-			return chain, messages
-		}
-	}
-}
-
-// TestFaultsLoseNothing kills and freezes nodes under load, the leaders most of
-// all.
+// TestFaultsLoseNothing breaks nodes and links at random under load, the
+// leaders most of all.
 func TestFaultsLoseNothing(t *testing.T) {
-	c := startCluster(t)
-	told := &record{acked: map[ao.ID][]ao.ID{}}
+	network := newNetwork(t)
+	w := &world{
+		cluster: startClusterFrom(t, network.config), network: network,
+		random: rand.New(rand.NewSource(1)), told: &record{acked: map[ao.ID][]ao.ID{}},
+	}
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	for number := range 6 {
 		clients.Go(func() {
-			if err := c.client(number, stop, told); !errors.Is(err, errStopped) {
+			if err := w.client(number, stop, w.told); !errors.Is(err, errStopped) {
 				t.Error(err)
 			}
 		})
 	}
-	awaitAcks(t, told, 50)
-	random := rand.New(rand.NewSource(1))
-	var gaps []time.Duration
+	for number := range 2 {
+		clients.Go(func() { w.reader(number, stop, w.told) })
+	}
+	awaitAcks(t, w.told, 50)
+	made := map[string]int{}
+	spent := map[string]time.Duration{}
 	for range faults(t) {
-		switch random.Intn(6) {
-		case 0, 1, 2:
-			victim := c.busiest()
-			at := time.Now()
-			victim.kill()
-			if gap, ok := awaitAckOfAll(c, told, at); ok {
-				gaps = append(gaps, gap)
-			}
-			victim.start()
-			victim.awaitReady()
-		case 3:
-			victim := c.nodes[random.Intn(3)]
-			victim.kill()
-			time.Sleep(time.Duration(random.Intn(1500)) * time.Millisecond)
-			victim.start()
-			victim.awaitReady()
-		case 4:
-			victim := c.busiest()
-			victim.signal(syscall.SIGSTOP)
-			time.Sleep(time.Duration(100+random.Intn(3000)) * time.Millisecond)
-			victim.signal(syscall.SIGCONT)
-		case 5:
-			for _, p := range c.nodes {
-				p.kill()
-			}
-			for _, p := range c.nodes {
-				p.start()
-			}
-			for _, p := range c.nodes {
-				p.awaitReady()
-			}
+		kind, at := w.draw(), time.Now()
+		kind.do(w)
+		awaitAcks(t, w.told, 20)
+		made[kind.name]++
+		spent[kind.name] += time.Since(at)
+		if t.Failed() {
+			t.Fatalf("after the fault %q", kind.name)
 		}
-		awaitAcks(t, told, 20)
 	}
 	close(stop)
 	clients.Wait()
-	c.check(told)
+	w.check(w.told)
+	t.Logf("%d messages acknowledged, none lost or moved; %d reads, none stale\n%s%s",
+		w.told.count.Load(), w.told.reads.Load(), summary(made, spent), quantiles(w.gaps))
+}
+
+// summary says how many faults of each kind there were.
+func summary(made map[string]int, spent map[string]time.Duration) (text string) {
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		text += fmt.Sprintf("%4d  %-38s %v each\n", made[name], name, (spent[name] / time.Duration(made[name])).Round(10*time.Millisecond))
+	}
+	return text
+}
+
+func quantiles(gaps []time.Duration) string {
+	if len(gaps) == 0 {
+		return "no leader was killed"
+	}
 	slices.Sort(gaps)
-	if len(gaps) > 0 {
-		t.Logf("%d messages acknowledged, none lost or moved; after the kill of a leader all clients went on after %v (median), %v (worst of %d)",
-			told.count.Load(), gaps[len(gaps)/2].Round(time.Millisecond), gaps[len(gaps)-1].Round(time.Millisecond), len(gaps))
-	}
-}
-
-// awaitAcks waits until so many more messages were acknowledged.
-func awaitAcks(t *testing.T, told *record, more int64) {
-	t.Helper()
-	goal := told.count.Load() + more
-	for deadline := time.Now().Add(time.Minute); told.count.Load() < goal; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("no %d messages were acknowledged within a minute", more)
-		}
-	}
-}
-
-// awaitAckOfAll waits until every process has taken a message that was sent
-// after a fault, and gives how long that took: a fault stops the groups of one
-// node only.
-func awaitAckOfAll(c *cluster, told *record, at time.Time) (time.Duration, bool) {
-	told.mu.Lock()
-	before := map[ao.ID]int{}
-	for process, acked := range told.acked {
-		before[process] = len(acked)
-	}
-	told.mu.Unlock()
-	for deadline := at.Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		told.mu.Lock()
-		all := true
-		for process, n := range before {
-			// The first after the fault may have been on its way before.
-			all = all && len(told.acked[process]) >= n+2
-		}
-		told.mu.Unlock()
-		if all {
-			return time.Since(at), true
-		}
-	}
-	c.t.Errorf("some process took no message for 30 seconds after its leader was killed")
-	return 0, false
+	at := func(p float64) time.Duration { return gaps[int(p*float64(len(gaps)-1))].Round(time.Millisecond) }
+	return fmt.Sprintf("after the kill of a leader all clients were served again after %v (median), %v (p99), %v (worst of %d)",
+		at(0.5), at(0.99), at(1), len(gaps))
 }

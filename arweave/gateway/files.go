@@ -58,9 +58,11 @@ func openDiskFiles(dir string) (*diskFiles, error) {
 	return &diskFiles{dir}, syncDir(filepath.Dir(dir))
 }
 
-func (d *diskFiles) path(key dataitem.ID) string {
+func (d *diskFiles) path(key dataitem.ID) string { return filepath.Join(d.dir, fileName(key)) }
+
+func fileName(key dataitem.ID) string {
 	name := hex.EncodeToString(key[:])
-	return filepath.Join(d.dir, name[:2], name[2:])
+	return filepath.Join(name[:2], name[2:])
 }
 
 func (d *diskFiles) put(key dataitem.ID, data []byte) (err error) {

@@ -38,7 +38,7 @@ func (g *Gateway) Data(ctx context.Context, id ao.ID) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.readAll(&record)
+	return g.readMended(ctx, &record)
 }
 
 // StoredItem gives a whole data item that is stored here. It does not ask the
@@ -76,7 +76,7 @@ func (g *Gateway) Module(ctx context.Context, id ao.ID) (owner string, tags data
 	if !record.Owner.IsZero() {
 		owner = record.Owner.String()
 	}
-	data, err = g.readAll(&record)
+	data, err = g.readMended(ctx, &record)
 	return owner, record.Tags, data, err
 }
 
@@ -185,7 +185,7 @@ func (g *Gateway) readAll(r *Record) ([]byte, error) {
 	if _, err = io.ReadFull(data, b); err != nil {
 		err = fmt.Errorf("%w: data of %s: %w", ErrDamaged, r.ID, err)
 	} else if r.at.kind == inFile && checksum(b) != r.at.sum {
-		err = fmt.Errorf("%w: data of %s has another checksum", ErrDamaged, r.ID)
+		err = fmt.Errorf("%w: data of %s, in the file %s, has another checksum", ErrDamaged, r.ID, fileName(r.at.file))
 	}
 	return b, errors.Join(err, data.Close())
 }
@@ -201,7 +201,7 @@ func (r *Record) check(data io.ReadSeeker) error {
 		return fmt.Errorf("%w: data of %s: %w", ErrDamaged, r.ID, err)
 	}
 	if sum.Sum32() != r.at.sum {
-		return fmt.Errorf("%w: data of %s has another checksum", ErrDamaged, r.ID)
+		return fmt.Errorf("%w: data of %s, in the file %s, has another checksum", ErrDamaged, r.ID, fileName(r.at.file))
 	}
 	_, err := data.Seek(0, io.SeekStart)
 	return err
