@@ -78,13 +78,6 @@ func startCluster(t *testing.T, modules ...string) *cluster {
 // cluster's directory and the node.
 func startClusterFrom(t *testing.T, config func(dir, id string) string, modules ...string) *cluster {
 	t.Helper()
-	return startClusterWith(t, config, func(*cluster, []string) {}, modules...)
-}
-
-// startClusterWith lets the nodes' files be changed before they start; it is told
-// at which addresses the nodes meet.
-func startClusterWith(t *testing.T, config func(dir, id string) string, prepare func(*cluster, []string), modules ...string) *cluster {
-	t.Helper()
 	dir := t.TempDir()
 	plan := node.ClusterPlan{Name: "system"}
 	for i := range 3 {
@@ -96,7 +89,6 @@ func startClusterWith(t *testing.T, config func(dir, id string) string, prepare 
 		t.Fatal(err)
 	}
 	c := &cluster{t: t}
-	var addresses []string
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	for i, member := range plan.Members {
 		base := "http://127.0.0.1:" + strconv.Itoa(plan.PortBases[i])
@@ -104,9 +96,7 @@ func startClusterWith(t *testing.T, config func(dir, id string) string, prepare 
 		client.HTTP.Transport = transport
 		p := &process{t: t, id: member.ID, config: config(filepath.Join(dir, "c"), member.ID), base: base, client: client, modules: modules}
 		c.nodes = append(c.nodes, p)
-		addresses = append(addresses, member.Address)
 	}
-	prepare(c, addresses)
 	for _, p := range c.nodes {
 		p.start()
 	}

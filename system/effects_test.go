@@ -118,16 +118,28 @@ func (c *cluster) must(item *dataitem.Item) {
 
 // output asks nodes for a result until one gives it.
 func (c *cluster) output(ctx context.Context, process, message ao.ID) string {
+	c.t.Helper()
+	var last error
 	for i := 0; ; i++ {
 		result, err := c.nodes[i%len(c.nodes)].client.Result(ctx, process, message)
 		if err == nil {
 			return string(result.JSON())
 		}
 		if ctx.Err() != nil {
-			c.t.Fatalf("result of %s: %v", message, err)
+			c.t.Fatalf("result of %s: %v, before that %v", message, err, last)
 		}
+		last = err
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// output asks one node for a result until it gives it: a node that has just
+// started may not have met the others yet.
+func (p *process) output(ctx context.Context, of, message ao.ID) string {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return (&cluster{t: p.t, nodes: []*process{p}}).output(ctx, of, message)
 }
 
 // sameResults holds what the nodes say of every message of a process against
@@ -142,11 +154,7 @@ func (c *cluster) sameResults(ctx context.Context, process ao.ID) {
 		}
 		want := ""
 		for _, p := range c.nodes {
-			result, err := p.client.Result(ctx, process, message)
-			if err != nil {
-				c.t.Fatalf("node %s: result of %s: %v", p.id, message, err)
-			}
-			if got := string(result.JSON()); want == "" {
+			if got := p.output(ctx, process, message); want == "" {
 				want = got
 			} else if got != want {
 				c.t.Errorf("node %s has another result of %s: %s, elsewhere %s", p.id, message, got, want)

@@ -218,10 +218,10 @@ func TestFaultsLoseNothing(t *testing.T) {
 			}
 		})
 	}
+	awaitAcks(t, w.told, 50)
 	for number := range 2 {
 		clients.Go(func() { w.reader(number, stop, w.told) })
 	}
-	awaitAcks(t, w.told, 50)
 	made := map[string]int{}
 	spent := map[string]time.Duration{}
 	for range faults(t) {

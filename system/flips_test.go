@@ -160,9 +160,8 @@ func TestFlippedBitsAreMendedOrNamed(t *testing.T) {
 		c.must(item)
 		want := fmt.Sprint(n)
 		for _, p := range c.nodes {
-			result, err := p.client.Result(ctx, process.ID(), item.ID())
-			if err != nil || !strings.Contains(string(result.JSON()), want) {
-				t.Fatalf("node %s: the result of message %d is %s, %v", p.id, n, result.JSON(), err)
+			if got := p.output(ctx, process.ID(), item.ID()); !strings.Contains(got, want) {
+				t.Fatalf("node %s: the result of message %d is %s", p.id, n, got)
 			}
 		}
 	}
@@ -178,6 +177,7 @@ func TestFlippedBitsAreMendedOrNamed(t *testing.T) {
 		random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 		kind := leastTried(kinds, mended, refused)
 		f := flipIn(t, paths[kind], random)
+		t.Log(f)
 		victim.start()
 		if out, ended := victim.readyOrEnded(); ended {
 			checkRefusal(t, f, out)

@@ -156,10 +156,15 @@ func (c *cluster) check(told *record) {
 // history gives the assignments and messages of a process in order of nonce.
 func (p *process) history(process ao.ID) (chain, messages []string) {
 	p.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
 	for from := int64(0); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		page, err := p.client.Schedule(ctx, process, from, 1000)
 		cancel()
+		if ao.CodeOf(err) == ao.CodeUnavailable && time.Now().Before(deadline) {
+			time.Sleep(50 * time.Millisecond) // it has not met the others yet
+			continue
+		}
 		if err != nil {
 			p.t.Fatalf("node %s: the log of %s: %v", p.id, process, err)
 		}
