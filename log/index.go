@@ -7,15 +7,13 @@ import (
 	"fmt"
 	"sort"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/wallaby-ao/wallaby/ao"
-	"github.com/wallaby-ao/wallaby/internal/kv"
+	"github.com/wallaby-ao/wallaby/internal/lsm"
 )
 
 // Index finds entries: by process and nonce, and by message and assignment id.
-// All it holds is derived from the ledger, so it is never flushed on purpose
-// and is rebuilt from there when it lags or is lost.
+// All it holds is derived from the ledger: a crash leaves what it was after some
+// put, and it is put in again from there on, or from the beginning when it is lost.
 //
 // Keys, each beginning with a letter:
 //
@@ -33,10 +31,10 @@ import (
 //	                   assignment with that id
 //	B id             → process, nonce of the first bare assignment of that id
 //	A group          → Raft index applied last
-//	N slot           → mark: how far groups were applied at some time
 type Index struct {
-	db      *kv.DB
-	overlay *overlay
+	store *lsm.Store
+	// damage is told of what must not happen with whole files.
+	damage func(error)
 }
 
 // Place is where the bytes of an entry are.
@@ -47,11 +45,11 @@ type Place struct {
 }
 
 func key(kind byte, parts ...[]byte) []byte {
-	size := 1
-	for _, part := range parts {
-		size += len(part)
-	}
-	k := append(make([]byte, 0, size), kind)
+	return appendKey(make([]byte, 0, 80), kind, parts...)
+}
+
+func appendKey(k []byte, kind byte, parts ...[]byte) []byte {
+	k = append(k, kind)
 	for _, part := range parts {
 		k = append(k, part...)
 	}
@@ -82,16 +80,22 @@ type Update struct {
 }
 
 // Put adds what one Raft index changes and notes that the group is applied up to
-// there. It is seen at once and stored soon.
+// there, all at once.
 func (x *Index) Put(group uint32, index uint64, u Update) error {
 	// A bare assignment of an item keeps the first place.
-	first := map[ao.ID]int{}
+	var first map[ao.ID]int
 	for i, e := range u.Entries {
-		if _, again := first[e.Entry.Message]; !again && e.Entry.IsBare() && !x.has(key('B', e.Entry.Message[:])) {
+		if !e.Entry.IsBare() {
+			continue
+		}
+		if _, again := first[e.Entry.Message]; !again && !x.has(key('B', e.Entry.Message[:])) {
+			if first == nil {
+				first = map[ao.ID]int{}
+			}
 			first[e.Entry.Message] = i
 		}
 	}
-	return x.overlay.put(func(set func(k, v []byte)) {
+	return wrapStore(x.store.Put(func(set func(k, v []byte)) {
 		for i, e := range u.Entries {
 			at, ok := first[e.Entry.Message]
 			putEntry(set, e, ok && at == i)
@@ -104,23 +108,27 @@ func (x *Index) Put(group uint32, index uint64, u Update) error {
 			set(key('K', a.Process[:], nonceBytes(a.Nonce)), a.encode())
 		}
 		set(groupKey(group), binary.BigEndian.AppendUint64(nil, index))
-	})
+	}))
 }
 
 func putEntry(set func(k, v []byte), e Indexed, firstBare bool) {
-	process, nonce := e.Entry.Process[:], nonceBytes(e.Entry.Nonce)
-	set(key('E', process, nonce), encodePlace(e.Place))
-	place := append(append([]byte(nil), process...), nonce...)
+	// The store copies what it is given, so that all keys are made in one place.
+	var memory [72 + 40]byte
+	place := append(memory[72:72], e.Entry.Process[:]...)
+	place = binary.BigEndian.AppendUint64(place, e.Entry.Nonce)
+	process, nonce := place[:32], place[32:]
+	var placed [placeBytes]byte
+	set(appendKey(memory[:0], 'E', place), e.Place.appendTo(placed[:0]))
 	for _, id := range ownKeys(e.Entry, e.Keys) {
-		set(key('I', process, id[:]), nonce)
+		set(appendKey(memory[:0], 'I', process, id[:]), nonce)
 	}
-	set(key('L', e.Entry.ID[:]), place)
+	set(appendKey(memory[:0], 'L', e.Entry.ID[:]), place)
 	// A bare assignment must not hide where the message itself is, which may be
 	// in another group and be indexed later.
 	if id := messageOrProcess(e.Entry); !e.Entry.IsBare() {
-		set(key('L', id[:]), place)
+		set(appendKey(memory[:0], 'L', id[:]), place)
 	} else if firstBare {
-		set(key('B', id[:]), place)
+		set(appendKey(memory[:0], 'B', id[:]), place)
 	}
 }
 
@@ -169,37 +177,30 @@ func (x *Index) Place(process ao.ID, nonce uint64) (Place, error) {
 // Places gives the places of nonces from..to, in order, at most limit.
 func (x *Index) Places(process ao.ID, from, to uint64, limit int) ([]Place, error) {
 	var places []Place
-	err := x.db.View(func(txn *badger.Txn) error {
-		options := badger.DefaultIteratorOptions
-		options.PrefetchValues = false
-		options.Prefix = key('E', process[:])
-		it := txn.NewIterator(options)
-		defer it.Close()
-		for it.Seek(key('E', process[:], nonceBytes(from))); it.Valid() && len(places) < limit; it.Next() {
-			nonce := binary.BigEndian.Uint64(it.Item().Key()[33:])
-			if nonce > to {
-				return nil
-			}
-			if want := from + uint64(len(places)); nonce != want {
-				return fmt.Errorf("%w: the index of process %s lacks nonce %d", ErrCorrupt, process, want)
-			}
-			if err := it.Item().Value(func(b []byte) error {
-				place, err := decodePlace(b)
-				places = append(places, place)
-				return err
-			}); err != nil {
-				return err
-			}
+	gap := false
+	err := x.store.ScanTables(key('E', process[:]), key('E', process[:], nonceBytes(from)), func(k, v []byte) (bool, error) {
+		nonce := binary.BigEndian.Uint64(k[33:])
+		if nonce > to || len(places) == limit {
+			return false, nil
 		}
-		return nil
+		// One that another group ordered may have been put later, and be in memory.
+		if gap = nonce != from+uint64(len(places)); gap {
+			return false, nil
+		}
+		place, err := decodePlace(v)
+		places = append(places, place)
+		return true, err
 	})
 	if err != nil {
-		return nil, x.broken(fmt.Errorf("list entries of %s: %w", process, err))
+		return nil, x.broken(fmt.Errorf("list entries of %s: %w", process, wrapStore(err)))
 	}
-	// The newest may be on their way.
+	// The newest may be in memory.
 	for next := from + uint64(len(places)); next <= to && len(places) < limit; next++ {
 		place, err := x.Place(process, next)
 		if errors.Is(err, ErrEntryUnknown) {
+			if gap {
+				return nil, x.broken(fmt.Errorf("%w: the index of process %s lacks nonce %d", ErrCorrupt, process, next))
+			}
 			break
 		}
 		if err != nil {
@@ -265,28 +266,12 @@ func (x *Index) has(k []byte) bool {
 }
 
 func (x *Index) get(k []byte) (value []byte, err error) {
-	if value, ok := x.overlay.get(k); ok {
-		if value == nil {
-			return nil, ErrEntryUnknown
-		}
-		return value, nil
-	}
-	err = x.db.View(func(txn *badger.Txn) error {
-		item, err := txn.Get(k)
-		if err != nil {
-			return err
-		}
-		value, err = item.ValueCopy(nil)
-		return err
-	})
-	switch {
-	case errors.Is(err, badger.ErrKeyNotFound):
-		return nil, ErrEntryUnknown
-	case errors.Is(err, badger.ErrDBClosed):
-		return nil, ErrClosed
-	}
+	value, ok, err := x.store.Get(k)
 	if err != nil {
-		return nil, x.broken(fmt.Errorf("read log index: %w", err))
+		return nil, fmt.Errorf("read log index: %w", wrapStore(err))
+	}
+	if !ok {
+		return nil, ErrEntryUnknown
 	}
 	return value, nil
 }
@@ -296,8 +281,7 @@ const (
 	headBytes  = 8 + 8 + 32 + 32 + 8 + 8
 )
 
-func encodePlace(p Place) []byte {
-	b := make([]byte, 0, placeBytes)
+func (p Place) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, p.Segment)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.Offset))
 	b = binary.BigEndian.AppendUint32(b, p.Length)

@@ -4,52 +4,52 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
-
-	"github.com/wallaby-ao/wallaby/internal/kv"
+	"github.com/wallaby-ao/wallaby/internal/fsx"
+	"github.com/wallaby-ao/wallaby/internal/lsm"
 )
 
-// OpenIndex opens or makes the index in dir. damage is told, once, when badger
-// finds later that what it reads is not what it wrote.
-//
-// An error means that the index cannot be used and must be made anew.
-func OpenIndex(dir string, damage func(error)) (*Index, error) {
-	db, err := kv.Open(indexOptions(dir), damage)
+// IndexOptions say where an index is.
+type IndexOptions struct {
+	Dir string
+	FS  fsx.FS // default the real file system
+	// MemoryBytes is how much of the index is in memory before it is written;
+	// default 8 MiB.
+	MemoryBytes int
+	// Fatal is told of an error after which the index is of no more use: it cannot
+	// be written, or, with ErrCorrupt, is not what was written.
+	Fatal func(error)
+}
+
+// OpenIndex opens or makes an index. An error that wraps ErrCorrupt means that it
+// must be made anew.
+func OpenIndex(o IndexOptions) (*Index, error) {
+	store, err := lsm.Open(lsm.Options{
+		Dir: o.Dir, FS: o.FS, MemoryBytes: o.MemoryBytes, Fatal: func(err error) { o.Fatal(wrapStore(err)) },
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open log index in %s: %w", dir, err)
+		return nil, fmt.Errorf("open log index in %s: %w", o.Dir, wrapStore(err))
 	}
-	x := &Index{db, newOverlay(db)}
-	marker, err := x.openMarker()
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	x.overlay.start(marker)
-	return x, nil
+	return &Index{store, o.Fatal}, nil
 }
 
-func indexOptions(dir string) badger.Options {
-	return badger.DefaultOptions(dir).
-		WithMemTableSize(8 << 20).
-		WithNumMemtables(2).
-		WithBlockCacheSize(8 << 20).
-		WithIndexCacheSize(4 << 20).
-		WithValueLogFileSize(16 << 20).
-		WithNumCompactors(2).
-		WithCompression(options.None). // ids do not compress
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
-		WithDetectConflicts(false)
-}
+// Close writes and closes the index.
+func (x *Index) Close() error { return x.store.Close() }
 
-// Close flushes and closes the index.
-func (x *Index) Close() error {
-	return errors.Join(x.overlay.close(), x.db.Close())
-}
-
-// broken reports an error that must not happen with whole files.
+// broken reports keys that do not fit together.
 func (x *Index) broken(err error) error {
-	if err != nil && !errors.Is(err, badger.ErrDBClosed) && !errors.Is(err, badger.ErrBlockedWrites) {
-		x.db.Report(err)
+	if errors.Is(err, ErrCorrupt) {
+		x.damage(err)
+	}
+	return err
+}
+
+// wrapStore names what the index's store says in terms of a log.
+func wrapStore(err error) error {
+	switch {
+	case errors.Is(err, lsm.ErrClosed):
+		return ErrClosed
+	case errors.Is(err, lsm.ErrDamaged):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
 }

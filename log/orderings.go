@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/wallaby-ao/wallaby/ao"
 )
 
@@ -143,34 +141,8 @@ func (x *Index) Orderings(after ao.ID, limit int) (list []Ordering, err error) {
 
 // scan calls fn for every key with a prefix, from a key on, until fn says no.
 func (x *Index) scan(prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
-	if err := x.overlay.drain(); err != nil {
-		return err
-	}
-	if from == nil {
-		from = prefix
-	}
-	err := x.db.View(func(txn *badger.Txn) error {
-		options := badger.DefaultIteratorOptions
-		options.PrefetchValues = false
-		options.Prefix = prefix
-		it := txn.NewIterator(options)
-		defer it.Close()
-		for it.Seek(from); it.Valid(); it.Next() {
-			more := false
-			if err := it.Item().Value(func(b []byte) (err error) {
-				more, err = fn(it.Item().Key(), b)
-				return err
-			}); err != nil {
-				return err
-			}
-			if !more {
-				return nil
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return x.broken(fmt.Errorf("list %q in the log index: %w", prefix[:1], err))
+	if err := x.store.Scan(prefix, from, fn); err != nil {
+		return x.broken(fmt.Errorf("list %q in the log index: %w", prefix[:1], wrapStore(err)))
 	}
 	return nil
 }

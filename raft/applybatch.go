@@ -3,7 +3,6 @@ package raft
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/log"
@@ -62,30 +61,17 @@ func (b *applyBatch) set(o log.Ordering) {
 }
 
 // take checks an entry against its process's head and adds it to the batch.
-func (b *applyBatch) take(e log.Entry, place log.Place) (applyResult, error) {
-	keys, err := log.KeysOf(e)
-	if err != nil {
-		return applyResult{}, err
-	}
+func (b *applyBatch) take(indexed log.Indexed) (applyResult, error) {
+	e := indexed.Entry
 	o, err := b.ordering(e.Process)
 	if err != nil {
 		return applyResult{}, err
 	}
-	inEpoch, anywhere, err := b.knows(e, keys, o.First)
-	if err != nil {
-		return applyResult{}, err
-	}
-	if anywhere || e.Nonce <= o.Nonce || !o.started {
-		again, err := b.isAgain(o, e, place)
-		if err != nil {
-			return applyResult{}, err
-		}
-		if again {
-			return applyResult{entry: e}, b.putAgain(o, log.Indexed{Entry: e, Place: place, Keys: keys})
-		}
-	}
+	known, err := b.knows(e.Process, indexed.Keys, o.First)
 	switch {
-	case inEpoch:
+	case err != nil:
+		return applyResult{}, err
+	case known:
 		return applyResult{entry: e, duplicate: true}, nil
 	case o.Sealed, !o.started && !e.Message.IsZero():
 		return applyResult{entry: e, refused: errNotOrderedHere}, nil
@@ -96,24 +82,11 @@ func (b *applyBatch) take(e log.Entry, place log.Place) (applyResult, error) {
 	if err := b.add(o, e); err != nil {
 		return applyResult{}, err
 	}
-	b.changes.Entries = append(b.changes.Entries, log.Indexed{Entry: e, Place: place, Keys: keys})
-	for _, key := range keys {
+	b.changes.Entries = append(b.changes.Entries, indexed)
+	for _, key := range indexed.Keys {
 		b.keys[[2]ao.ID{e.Process, key}] = true
 	}
 	return applyResult{entry: e}, nil
-}
-
-// putAgain indexes an entry that was taken before, and moves the head to it only
-// if the head was lost.
-func (b *applyBatch) putAgain(o ordered, indexed log.Indexed) error {
-	e := indexed.Entry
-	b.changes.Entries = append(b.changes.Entries, indexed)
-	_, err := b.fsm.index.Ordering(e.Process)
-	lost := !o.started && e.Message.IsZero() && err != nil
-	if lost || o.started && !o.Sealed && e.Nonce > o.Nonce {
-		return b.add(o, e)
-	}
-	return nil
 }
 
 // add moves a process's head to an entry.
@@ -143,85 +116,22 @@ func modeOf(spawn log.Entry, otherwise log.Mode) (log.Mode, error) {
 	return otherwise, nil
 }
 
-// knows reports whether the process has a message already, at another nonce: in
-// this epoch, and anywhere. At its own nonce it is known from before a crash that
-// lost a part of what the index had, or it is another leader's try, which does
-// not follow the head. Those of epochs before are the leader's to refuse: other
-// nodes may not have them yet.
-func (b *applyBatch) knows(e log.Entry, keys []ao.ID, first uint64) (inEpoch, anywhere bool, err error) {
+// knows reports whether a process has a message already, in this epoch. Those of
+// epochs before are the leader's to refuse: other nodes may not have them yet.
+func (b *applyBatch) knows(process ao.ID, keys []ao.ID, first uint64) (bool, error) {
 	for _, key := range keys {
-		if b.keys[[2]ao.ID{e.Process, key}] {
-			return true, true, nil
+		if b.keys[[2]ao.ID{process, key}] {
+			return true, nil
 		}
-		nonce, err := b.fsm.index.Find(e.Process, key)
-		if errors.Is(err, log.ErrEntryUnknown) {
-			continue
+		nonce, err := b.fsm.index.Find(process, key)
+		if err == nil && nonce >= first {
+			return true, nil
 		}
-		if err != nil {
-			return false, false, err
-		}
-		anywhere = true
-		inEpoch = inEpoch || nonce >= first && nonce != e.Nonce
-	}
-	return inEpoch, anywhere, nil
-}
-
-// isAgain reports whether an entry was taken before: after a restart the state
-// machine sees entries again that the index holds, and some that it held and
-// lost. Such a one must still follow the entry before it: a gap in the index is
-// no place for what a stale leader proposed.
-func (b *applyBatch) isAgain(o ordered, e log.Entry, place log.Place) (bool, error) {
-	at, err := b.fsm.index.Place(e.Process, e.Nonce)
-	if err == nil {
-		return at == place, nil
-	}
-	if !errors.Is(err, log.ErrEntryUnknown) {
-		return false, err
-	}
-	head, known := o.Head, o.started
-	if newest, err := b.fsm.index.Ordering(e.Process); err == nil && (!known || newest.Epoch > head.Epoch) {
-		head, known = newest.Head, true
-	}
-	if !known || e.Nonce > head.Nonce {
-		return false, nil
-	}
-	before, started, err := b.before(e)
-	if err != nil {
-		return false, err
-	}
-	return b.fsm.sequencer.Check(before, started, e) == nil, nil
-}
-
-// before gives the head that an entry followed when it was taken.
-func (b *applyBatch) before(e log.Entry) (head log.Head, started bool, err error) {
-	if e.Nonce == 0 {
-		return head, false, nil
-	}
-	opening, err := b.fsm.index.Epoch(e.Process, e.Epoch)
-	if err == nil && opening.Head.Nonce+1 == e.Nonce {
-		return opening.Ordering().Head, true, nil
-	}
-	if err != nil && !errors.Is(err, log.ErrEntryUnknown) {
-		return head, false, err
-	}
-	for _, taken := range slices.Backward(b.changes.Entries) {
-		if taken.Entry.Process == e.Process && taken.Entry.Nonce == e.Nonce-1 {
-			return log.HeadOf(taken.Entry), true, nil
+		if err != nil && !errors.Is(err, log.ErrEntryUnknown) {
+			return false, err
 		}
 	}
-	previous, err := b.fsm.index.Place(e.Process, e.Nonce-1)
-	if err != nil {
-		return head, false, fmt.Errorf("entry before %d of %s: %w", e.Nonce, e.Process, err)
-	}
-	bytes, err := b.fsm.ledger.ReadAt(previous.Location, int(previous.Length))
-	if err != nil {
-		return head, false, err
-	}
-	entry, _, err := log.DecodeEntry(bytes)
-	if err != nil {
-		return head, false, fmt.Errorf("entry before %d of %s: %w", e.Nonce, e.Process, err)
-	}
-	return log.HeadOf(entry), true, nil
+	return false, nil
 }
 
 // update gives what a batch changes that begins and ends no epoch.

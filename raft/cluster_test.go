@@ -176,7 +176,7 @@ func (c *simCluster) tryBoot(ctx context.Context, id string, disk *fsxtest.Disk)
 		Dial: func(ctx context.Context, node string) (net.Conn, error) { return c.net.dial(ctx, id, node) },
 	})
 	options := Options{
-		Dir: dir, Signer: logtest.Signer(c.t, 1), SegmentBytes: 1 << 20, FS: rebased{disk, dir},
+		Dir: dir, Signer: logtest.Signer(c.t, 1), SegmentBytes: 1 << 20, IndexMemoryBytes: 32 << 10, FS: rebased{disk, dir},
 		Self: id, Voters: c.founders, Transport: transport, QueueMax: c.queueMax, Operator: operatorOf(c.t, id), Operators: operators(c.t, c.ids),
 		Fatal: func(err error) { c.t.Errorf("node %s: fatal: %v", id, err) },
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	hraft "github.com/hashicorp/raft"
+	"github.com/rs/zerolog"
 
 	"github.com/wallaby-ao/wallaby/log"
 )
@@ -20,8 +21,11 @@ type fsm struct {
 	index     *log.Index
 	handovers *handovers
 	sequencer log.Sequencer
-	applied   func(index uint64)
-	fatal     func(error)
+	logger    zerolog.Logger
+	// done is up to where the index was when this node started.
+	done    uint64
+	applied func(index uint64)
+	fatal   func(error)
 	// configured is told of each committed configuration.
 	configured func(hraft.Configuration)
 }
@@ -44,7 +48,10 @@ type applyResult struct {
 // index that cannot be read or written is fatal: going on would leave entries
 // out that were acknowledged.
 func (f *fsm) Apply(entry *hraft.Log) any {
-	results, err := f.apply(entry)
+	if entry.Index <= f.done {
+		return []applyResult(nil) // nobody waits for it
+	}
+	results, err := f.applyEntry(entry)
 	if err != nil {
 		err = fmt.Errorf("apply Raft entry %d of group %d: %w", entry.Index, f.group, err)
 		f.fatal(err)
@@ -54,13 +61,25 @@ func (f *fsm) Apply(entry *hraft.Log) any {
 	return results
 }
 
+func (f *fsm) applyEntry(entry *hraft.Log) ([]applyResult, error) {
+	location, ok := f.ledger.Locate(f.group, entry.Index)
+	if !ok {
+		return nil, fmt.Errorf("%w: the ledger does not have it", log.ErrCorrupt)
+	}
+	parts, err := partsOf(entry, location)
+	if err != nil {
+		return nil, err
+	}
+	return f.apply(entry.Index, parts)
+}
+
 // apply decides about a batch while other groups do the same with theirs; one
 // that begins or ends an epoch has the index to itself.
-func (f *fsm) apply(entry *hraft.Log) ([]applyResult, error) {
+func (f *fsm) apply(index uint64, parts []part) ([]applyResult, error) {
 	f.handovers.order.RLock()
-	batch, err := f.decide(entry)
+	batch, err := f.decide(index, parts)
 	if err == nil && !batch.moves {
-		err = f.index.Put(f.group, entry.Index, batch.update())
+		err = f.index.Put(f.group, index, batch.update())
 	}
 	f.handovers.order.RUnlock()
 	if err != nil || !batch.moves {
@@ -68,12 +87,12 @@ func (f *fsm) apply(entry *hraft.Log) ([]applyResult, error) {
 	}
 	f.handovers.order.Lock()
 	defer f.handovers.order.Unlock()
-	if batch, err = f.decide(entry); err != nil {
+	if batch, err = f.decide(index, parts); err != nil {
 		return nil, err
 	}
 	update, err := batch.handOver()
 	if err == nil {
-		err = f.index.Put(f.group, entry.Index, update)
+		err = f.index.Put(f.group, index, update)
 	}
 	if len(update.Waiting) > 0 || len(update.Shards) > 0 {
 		f.handovers.wake()
@@ -82,31 +101,18 @@ func (f *fsm) apply(entry *hraft.Log) ([]applyResult, error) {
 }
 
 // decide says what becomes of each part of a batch.
-func (f *fsm) decide(entry *hraft.Log) (*applyBatch, error) {
-	batch := newBatch(f, entry.Index)
-	location, ok := f.ledger.Locate(f.group, entry.Index)
-	if !ok {
-		return batch, fmt.Errorf("%w: the ledger does not have it", log.ErrCorrupt)
-	}
-	location.Offset += dataOffset(entry)
-	for data := entry.Data; len(data) > 0; {
-		frame, err := log.DecodeFrame(data)
-		if err != nil {
-			return batch, err
-		}
-		var result applyResult
-		if frame.Control != nil {
-			result, err = batch.control(*frame.Control)
+func (f *fsm) decide(index uint64, parts []part) (batch *applyBatch, err error) {
+	batch = newBatch(f, index)
+	batch.results = make([]applyResult, len(parts))
+	for i, p := range parts {
+		if p.Control != nil {
+			batch.results[i], err = batch.control(*p.Control)
 		} else {
-			place := log.Place{Location: location, Length: uint32(frame.Size), TimestampMS: frame.Entry.TimestampMS}
-			result, err = batch.take(frame.Entry, place)
+			batch.results[i], err = batch.take(log.Indexed{Entry: p.Entry, Place: p.place, Keys: p.keys})
 		}
 		if err != nil {
 			return batch, err
 		}
-		batch.results = append(batch.results, result)
-		location.Offset += int64(frame.Size)
-		data = data[frame.Size:]
 	}
 	return batch, nil
 }

@@ -57,7 +57,7 @@ func (e movedError) Is(target error) bool { return target == errMoved }
 func (e movedError) Unwrap() error        { return e.error }
 
 // openGroup opens a group's vote and snapshot and brings the index up to it.
-func (n *Node) openGroup(plan groupPlan, safe uint64) (*group, error) {
+func (n *Node) openGroup(plan groupPlan) (*group, error) {
 	id := plan.id
 	g := &group{id: id, node: n, planned: plan.voters, notify: make(chan bool, 64)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
@@ -79,12 +79,12 @@ func (n *Node) openGroup(plan groupPlan, safe uint64) (*group, error) {
 	}
 	machine := &fsm{
 		group: id, mode: log.Mode{Voters: len(plan.voters)}, ledger: n.ledger, index: n.index, handovers: n.handovers,
-		applied: g.progress.set, configured: g.setConfiguration, fatal: n.fail,
+		applied: g.progress.set, configured: g.setConfiguration, fatal: n.fail, logger: o.Logger,
 	}
 	if meta := g.snapshots.newest(); meta != nil {
 		g.setConfiguration(meta.Configuration)
 	}
-	if err := machine.catchUp(g.snapshots.index(), safe); err != nil {
+	if err := machine.catchUp(g.snapshots.index()); err != nil {
 		return g, err
 	}
 	applied, err := n.index.Applied(id)

@@ -58,6 +58,9 @@ type Options struct {
 	Timeouts Timeouts
 	// SegmentBytes is the size of a segment; default log.SegmentBytes.
 	SegmentBytes int64
+	// IndexMemoryBytes is how much of the index is in memory before it is written;
+	// default 8 MiB.
+	IndexMemoryBytes int
 	// Trusted takes items as they come, without verifying their signatures: for
 	// a caller that has verified them, and to measure the log without it.
 	Trusted bool
@@ -192,25 +195,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	clean, err := n.openIndex()
-	if err != nil {
+	if err := n.openIndex(); err != nil {
 		return err
 	}
 	n.placement = newPlacement(o.voters())
 	if err := n.offers(o.Mode); err != nil {
-		return err
-	}
-	reindexed, err := n.reindex()
-	if err != nil {
-		return err
-	}
-	if clean || reindexed {
-		if err := n.index.Settled(); err != nil {
-			return err
-		}
-	}
-	safe, err := n.index.Safe()
-	if err != nil {
 		return err
 	}
 	if o.Transport != nil {
@@ -218,12 +207,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	// After a crash each group puts its newest entries into the index again.
+	// Each group puts into the index what that lacks.
 	var opening errgroup.Group
 	opening.SetLimit(procs.Cores())
 	for _, plan := range n.placement.plans() {
 		opening.Go(func() error {
-			g, err := n.openGroup(plan, safe[plan.id])
+			g, err := n.openGroup(plan)
 			n.groupsMu.Lock()
 			defer n.groupsMu.Unlock()
 			n.groups[plan.id] = g
@@ -432,11 +421,7 @@ func (n *Node) Close() error {
 func (n *Node) closeStores() error {
 	var errs []error
 	if n.index != nil {
-		err := n.index.Close()
-		if err == nil && n.failed() == nil && n.isWhole() {
-			err = n.setMarker(cleanMarker, true)
-		}
-		errs = append(errs, err)
+		errs = append(errs, n.index.Close())
 	}
 	for _, g := range n.groups {
 		errs = append(errs, g.closeStores())
@@ -451,17 +436,6 @@ func (n *Node) closeStores() error {
 		errs = append(errs, n.lock.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// isWhole reports whether every group came to run: before that, entries may be
-// missing from the index.
-func (n *Node) isWhole() bool {
-	for _, g := range n.groups {
-		if g.raft == nil {
-			return false
-		}
-	}
-	return len(n.groups) > 0
 }
 
 // randomAnchor makes an assignment's anchor.

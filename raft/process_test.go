@@ -56,7 +56,7 @@ func childOpen() (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Open(context.Background(), Options{Dir: os.Getenv(childDir), Signer: signer, SegmentBytes: 256 << 10})
+	return Open(context.Background(), Options{Dir: os.Getenv(childDir), Signer: signer, SegmentBytes: 256 << 10, IndexMemoryBytes: 64 << 10})
 }
 
 func childLoad() error {
@@ -169,7 +169,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 			t.Fatalf("the child was not killed: %v: %s", err, stderr.String())
 		}
-		n, err := Open(context.Background(), Options{Dir: dir, Signer: logtest.Signer(t, 1), SegmentBytes: 256 << 10})
+		n, err := Open(context.Background(), Options{Dir: dir, Signer: logtest.Signer(t, 1), SegmentBytes: 256 << 10, IndexMemoryBytes: 64 << 10})
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -187,7 +187,7 @@ func TestKilledUnderLoad(t *testing.T) {
 // it once, but the next start must have everything.
 func TestADamagedIndexIsMadeAnew(t *testing.T) {
 	source := t.TempDir()
-	n, err := Open(context.Background(), Options{Dir: source, Signer: logtest.Signer(t, 1), SegmentBytes: 256 << 10})
+	n, err := Open(context.Background(), Options{Dir: source, Signer: logtest.Signer(t, 1), SegmentBytes: 256 << 10, IndexMemoryBytes: 64 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,4 +23,5 @@ func (r rebased) Open(path string, create bool) (fsx.File, error) {
 func (r rebased) List(dir string) ([]string, error) { return r.FS.List(r.path(dir)) }
 func (r rebased) MkdirAll(dir string) error         { return r.FS.MkdirAll(r.path(dir)) }
 func (r rebased) Rename(from, to string) error      { return r.FS.Rename(r.path(from), r.path(to)) }
+func (r rebased) Remove(path string) error          { return r.FS.Remove(r.path(path)) }
 func (r rebased) SyncDir(dir string) error          { return r.FS.SyncDir(r.path(dir)) }

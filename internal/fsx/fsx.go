@@ -20,6 +20,7 @@ type FS interface {
 	List(dir string) ([]string, error)
 	MkdirAll(dir string) error
 	Rename(from, to string) error
+	Remove(path string) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
 }
@@ -75,6 +76,9 @@ func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
 
 // Rename replaces to by from.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove takes a file's name away.
+func (OS) Remove(path string) error { return os.Remove(path) }
 
 // SyncDir makes the names in a directory durable.
 func (OS) SyncDir(dir string) error {

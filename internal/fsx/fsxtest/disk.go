@@ -18,7 +18,7 @@ const sectorBytes = 512
 
 // Op is one change of a Disk.
 type Op struct {
-	Kind string // open, write, sync, truncate, allocate, rename or syncdir
+	Kind string // open, write, sync, truncate, allocate, rename, remove or syncdir
 	Path string
 }
 
@@ -144,11 +144,18 @@ func (d *Disk) SetBytes(path string, b []byte) {
 }
 
 // Remove deletes a file at once.
-func (d *Disk) Remove(path string) {
+func (d *Disk) Remove(path string) error {
+	if err := d.fault("remove", path); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.files[path] == nil {
+		return &fs.PathError{Op: "remove", Path: path, Err: fs.ErrNotExist}
+	}
 	delete(d.files, path)
 	delete(d.durable, path)
+	return nil
 }
 
 // Clone copies the disk as programs see it: what kill -9 leaves.
