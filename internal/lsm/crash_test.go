@@ -14,12 +14,6 @@ import (
 	"github.com/wallaby-ao/wallaby/internal/fsx/fsxtest"
 )
 
-// history is what a store had after each put: the first so many.
-type history struct {
-	states  []map[string]string
-	flushed int // of which no less may be left
-}
-
 // TestACrashLeavesTheFirstPuts cuts the power, or kills, between any two changes
 // of the disk: what is left is what was there after some put, and not before the
 // last that was flushed.
@@ -55,13 +49,13 @@ func TestACrashLeavesTheFirstPuts(t *testing.T) {
 			return nil
 		}
 		s := open(t, disk)
-		h := history{states: []map[string]string{{}}}
+		states := []map[string]string{{}} // after each put
 		for range 400 {
 			c := randomChange(random)
-			state := maps.Clone(h.states[len(h.states)-1])
+			state := maps.Clone(states[len(states)-1])
 			c.applyTo(state)
-			h.states = append(h.states, state)
-			reached.Store(int64(len(h.states) - 1))
+			states = append(states, state)
+			reached.Store(int64(len(states) - 1))
 			if err := c.putInto(s); err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +63,7 @@ func TestACrashLeavesTheFirstPuts(t *testing.T) {
 				if err := s.Flush(); err != nil {
 					t.Fatal(err)
 				}
-				flushed.Store(int64(len(h.states) - 1))
+				flushed.Store(int64(len(states) - 1))
 			}
 		}
 		if err := s.Close(); err != nil {
@@ -83,7 +77,7 @@ func TestACrashLeavesTheFirstPuts(t *testing.T) {
 				t.Fatalf("seed %d, moment %d: %v", seed, i, err)
 			}
 			ok := false
-			for _, state := range h.states[m.flushed:] {
+			for _, state := range states[m.flushed:] {
 				ok = ok || maps.Equal(state, got)
 			}
 			if !ok {

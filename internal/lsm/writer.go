@@ -90,9 +90,6 @@ func (w *writer) write() error {
 	return nil
 }
 
-// bytes is how large the blocks are by now.
-func (w *writer) bytes() int64 { return int64(w.end) + int64(len(w.out)) + int64(len(w.block)) }
-
 // finish makes the table durable, except for its name.
 func (w *writer) finish() error {
 	if err := w.endBlock(); err != nil {
