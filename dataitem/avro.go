@@ -24,8 +24,12 @@ func encodeTags(tags Tags) ([]byte, error) {
 	if len(tags) > TagsMax {
 		return nil, fmt.Errorf("%w: %d tags, at most %d are allowed", ErrTags, len(tags), TagsMax)
 	}
+	size := 2 * binary.MaxVarintLen16
+	for _, tag := range tags {
+		size += 2*binary.MaxVarintLen16 + len(tag.Name) + len(tag.Value)
+	}
 	// Go's varint is the zig-zag varint of Avro.
-	b := binary.AppendVarint(nil, int64(len(tags)))
+	b := binary.AppendVarint(make([]byte, 0, size), int64(len(tags)))
 	for _, tag := range tags {
 		if err := checkTag(tag); err != nil {
 			return nil, err

@@ -25,7 +25,7 @@ func Create(d Draft, s Signer) (*Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	message := signingMessage(s.SignatureType(), s.Owner(), d.Target, d.Anchor, tagBytes, d.Data)
+	message := signingMessageAfter(signersHash(s.SignatureType(), s.Owner()), d.Target, d.Anchor, tagBytes, d.Data)
 	signature, err := s.Sign(message[:])
 	if err != nil {
 		return nil, fmt.Errorf("sign item: %w", err)

@@ -44,6 +44,9 @@ type Frame struct {
 // AppendEntry adds an entry to a batch.
 func AppendEntry(b []byte, e Entry) []byte { return appendFrame(b, e.AssignmentBytes, e.ItemBytes) }
 
+// EntryBytes is how many bytes an entry takes in a batch.
+func EntryBytes(e Entry) int { return frameHeaderBytes + len(e.AssignmentBytes) + len(e.ItemBytes) }
+
 func appendFrame(b, assignment, rest []byte) []byte {
 	start := len(b)
 	b = binary.LittleEndian.AppendUint32(b, uint32(8+len(assignment)+len(rest)))

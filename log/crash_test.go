@@ -12,9 +12,9 @@ import (
 	"github.com/wallaby-ao/wallaby/internal/fsx/fsxtest"
 )
 
-// tailDisk gives the image of a ledger with n records, the tip before the last
-// one, and the last one's place.
-func tailDisk(t *testing.T, n uint64) (disk *fsxtest.Disk, tipBefore []byte, path string, from, to int64) {
+// tailDisk gives the image of a ledger with n records, what takes its tips back to
+// before the last one, and the last one's place.
+func tailDisk(t *testing.T, n uint64) (disk *fsxtest.Disk, takeBack func(*fsxtest.Disk), path string, from, to int64) {
 	t.Helper()
 	disk = fsxtest.NewDisk()
 	l := mustOpen(t, disk)
@@ -27,7 +27,12 @@ func tailDisk(t *testing.T, n uint64) (disk *fsxtest.Disk, tipBefore []byte, pat
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return disk, before.Bytes(testDir + "/" + tipFileName), l.SegmentPath(at), from, to
+	path = l.SegmentPath(at)
+	takeBack = func(image *fsxtest.Disk) {
+		image.SetBytes(testDir+"/"+tipFileName, slices.Clone(before.Bytes(testDir+"/"+tipFileName)))
+		copy(image.Bytes(path)[tipSlotBytes:segmentHeaderBytes], before.Bytes(path)[tipSlotBytes:segmentHeaderBytes])
+	}
+	return disk, takeBack, path, from, to
 }
 
 // cutEnd is where the last byte of a record lies that is not padding of zeros.
@@ -40,7 +45,7 @@ func cutEnd(b []byte, from, to int64) int64 {
 
 func TestLastRecordCutAtEveryByte(t *testing.T) {
 	const records = 64
-	disk, tipBefore, path, from, to := tailDisk(t, records)
+	disk, takeBack, path, from, to := tailDisk(t, records)
 	end := cutEnd(disk.Bytes(path), from, to)
 	for _, acknowledged := range []bool{true, false} {
 		for _, shorten := range []bool{true, false} {
@@ -52,7 +57,7 @@ func TestLastRecordCutAtEveryByte(t *testing.T) {
 					clear(image.Bytes(path)[cut:to])
 				}
 				if !acknowledged {
-					image.SetBytes(testDir+"/"+tipFileName, slices.Clone(tipBefore))
+					takeBack(image)
 				}
 				l, err := openTestLedger(image)
 				if acknowledged {

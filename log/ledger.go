@@ -43,9 +43,13 @@ type Ledger struct {
 	end      int64
 	link     chain
 	sealed   []sealEntry // records of the active segment, for its footer
-	tip      *tipFile
-	tipDirty bool
-	buffer   []byte
+	tip      *tipSlots   // of the tip file
+	durable  tip         // everything up to here is
+	tipDirty bool        // the segment's own tip says less
+	// tipFlushed gives the outcome of the flush that is under way of a tip alone;
+	// nil when there is none.
+	tipFlushed chan error
+	buffer     []byte
 
 	mu struct {
 		sync.RWMutex
@@ -119,9 +123,10 @@ const batchBytesMax = 8 << 20
 // run is the writer: take all that waits, write it, flush once, tell them.
 func (l *Ledger) run() {
 	defer close(l.done)
+	defer func() { _ = l.tipFlush() }() // after a failure nobody asks
 	for {
 		var idle <-chan time.Time
-		if l.tipDirty {
+		if l.tipDirty && l.tipFlushed == nil {
 			idle = time.After(tipDelay)
 		}
 		select {
@@ -132,6 +137,11 @@ func (l *Ledger) run() {
 			}
 		case <-idle:
 			if err := l.flushTip(); err != nil {
+				l.fail(err)
+				return
+			}
+		case err := <-l.tipFlushed:
+			if l.tipFlushed = nil; err != nil {
 				l.fail(err)
 				return
 			}
@@ -197,9 +207,6 @@ func (l *Ledger) commit(batch []appendRequest) error {
 	if err := l.flush(); err != nil {
 		return answer(batch, err)
 	}
-	if err := l.noteTip(); err != nil {
-		return answer(batch, err)
-	}
 	l.place(placed)
 	for _, p := range placed {
 		l.sealed = append(l.sealed, sealEntryOf(p.record, p.at))
@@ -257,45 +264,55 @@ func answer(batch []appendRequest, err error) error {
 	return err
 }
 
-// flush makes the active segment durable and, beside it, the tip of the commit
-// before: two flushes at once cost little more than one.
+// flush makes the active segment durable, and with it the tip of the commit
+// before. So after a power cut the tip may be one commit late, and guards all but
+// that one: a tip that became durable before its records would condemn a good log,
+// and a flush of its own before the answer would double every client's wait.
 func (l *Ledger) flush() error {
-	var (
-		wait   sync.WaitGroup
-		tipErr error
-	)
 	if l.tipDirty {
-		wait.Go(func() { tipErr = l.tip.file.Sync() })
+		if err := l.active.tip.write(l.durable); err != nil {
+			return err
+		}
 	}
-	err := l.active.file.Sync()
-	wait.Wait()
-	if err != nil {
+	if err := l.active.file.Sync(); err != nil {
 		return fmt.Errorf("flush segment %s: %w", l.active.path, err)
 	}
-	if tipErr != nil {
-		return fmt.Errorf("flush tip file %s: %w", l.tip.path, tipErr)
-	}
-	l.tipDirty = false
+	l.tipDirty = l.durable != l.reached()
+	l.durable = l.reached()
 	return nil
 }
 
+// flushTip makes the tip durable while nothing else is to be. Commits do not wait
+// for it.
 func (l *Ledger) flushTip() error {
-	if err := l.tip.file.Sync(); err != nil {
-		return fmt.Errorf("flush tip file %s: %w", l.tip.path, err)
+	if err := l.active.tip.write(l.durable); err != nil {
+		return err
 	}
 	l.tipDirty = false
+	s, done := l.active, make(chan error, 1)
+	l.tipFlushed = done
+	go func() {
+		err := s.file.Sync()
+		if err != nil {
+			err = fmt.Errorf("flush segment %s: %w", s.path, err)
+		}
+		done <- err
+	}()
 	return nil
 }
 
-// noteTip records that everything up to the end is durable. The note is itself
-// flushed beside the next commit, or alone when none comes soon. So after a
-// power cut the tip may be one commit late and guards all but that commit; a tip
-// flushed before its commit would condemn a good log, and one flushed before the
-// answer would double every client's wait.
-func (l *Ledger) noteTip() error {
-	l.tipDirty = true
-	return l.tip.write(tip{Segment: l.active.number, End: l.end, Chain: l.link})
+// tipFlush waits for the flush of a tip alone, if there is one.
+func (l *Ledger) tipFlush() error {
+	if l.tipFlushed == nil {
+		return nil
+	}
+	err := <-l.tipFlushed
+	l.tipFlushed = nil
+	return err
 }
+
+// reached is the tip of what is written.
+func (l *Ledger) reached() tip { return tip{Segment: l.active.number, End: l.end, Chain: l.link} }
 
 // place makes records readable.
 func (l *Ledger) place(records []placedRecord) {
@@ -362,12 +379,16 @@ func (l *Ledger) Close() error {
 	return errors.Join(errs...)
 }
 
-// finish leaves both slots of the tip file whole and equal.
+// finish leaves all tips whole and equal.
 func (l *Ledger) finish() error {
-	for range 2 {
-		if err := l.noteTip(); err != nil {
-			return err
-		}
+	if err := l.tipFlush(); err != nil {
+		return err
 	}
-	return l.flush()
+	if err := l.active.file.Sync(); err != nil {
+		return fmt.Errorf("flush segment %s: %w", l.active.path, err)
+	}
+	if err := l.active.tip.set(l.reached()); err != nil {
+		return err
+	}
+	return l.tip.set(l.reached())
 }

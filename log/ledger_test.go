@@ -19,7 +19,7 @@ const testDir = "/log"
 // openTestLedger opens a ledger with small segments, so that a short test
 // crosses several.
 func openTestLedger(filesystem fsx.FS) (*Ledger, error) {
-	return OpenLedger(LedgerOptions{Dir: testDir, FS: filesystem, SegmentBytes: 8 << 10})
+	return OpenLedger(LedgerOptions{Dir: testDir, FS: filesystem, SegmentBytes: segmentHeaderBytes + 8<<10})
 }
 
 func mustOpen(t *testing.T, filesystem fsx.FS) *Ledger {
@@ -190,7 +190,7 @@ func TestAnyFailedWriteStopsTheLedgerForGood(t *testing.T) {
 			return syscall.EIO
 		}
 		var fatal []error
-		l, err := OpenLedger(LedgerOptions{Dir: testDir, FS: disk, SegmentBytes: 8 << 10, Fatal: func(err error) { fatal = append(fatal, err) }})
+		l, err := OpenLedger(LedgerOptions{Dir: testDir, FS: disk, SegmentBytes: segmentHeaderBytes + 8<<10, Fatal: func(err error) { fatal = append(fatal, err) }})
 		if err != nil {
 			if !errors.Is(err, syscall.EIO) {
 				t.Fatalf("fault %d (%v): open: %v", fault, failed, err)

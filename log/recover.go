@@ -1,7 +1,10 @@
 package log
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -62,6 +65,9 @@ func (l *Ledger) recover() error {
 		return err
 	}
 	l.tip = tipFile
+	if !found && l.isUnborn(numbers) {
+		numbers = nil
+	}
 	if len(numbers) == 0 {
 		if found {
 			return fmt.Errorf("%w: the log in %s must reach segment %08x and there is no segment: put the files back, or start with a new data directory", ErrCorrupt, l.options.Dir, newest.Segment)
@@ -69,29 +75,51 @@ func (l *Ledger) recover() error {
 		if err := l.startSegment(1, chain{}, 0); err != nil {
 			return err
 		}
-		return l.tip.create(l.options.FS, l.options.Dir, tip{Segment: 1, End: l.end, Chain: l.link})
+		l.durable = l.reached()
+		return l.tip.create(l.options.FS, l.options.Dir, l.durable)
 	}
 	if !found && !l.isFresh(numbers) {
 		return fmt.Errorf("%w: the tip file of %s is gone, so nobody can tell whether the log is whole: put it back from a copy", ErrCorrupt, l.options.Dir)
 	}
 	numbers = l.withoutUnborn(numbers, newest)
+	if newest, err = l.newestTip(numbers[len(numbers)-1], newest); err != nil {
+		return err
+	}
 	for i, number := range numbers {
 		if err := l.recoverSegment(number, i == len(numbers)-1, newest); err != nil {
 			return err
 		}
 	}
 	if !found {
-		return l.tip.create(l.options.FS, l.options.Dir, tip{Segment: l.active.number, End: l.end, Chain: l.link})
+		l.durable = l.reached()
+		return l.tip.create(l.options.FS, l.options.Dir, l.durable)
 	}
 	if newest.Segment > l.active.number {
 		return l.active.corrupt(l.end, "the log must reach segment %08x, which is gone", newest.Segment)
 	}
-	// Both slots are made whole again at once, so that one more fault is
-	// survived.
-	if err := l.finish(); err != nil {
-		return err
+	// All slots are made whole again at once, so that one more fault is survived.
+	l.durable = l.reached()
+	return l.finish()
+}
+
+// newestTip gives the greater of the tip file's tip and that of the last segment.
+func (l *Ledger) newestTip(last uint32, known tip) (tip, error) {
+	s, err := openSegment(l.options.FS, l.options.Dir, last)
+	if err != nil {
+		return known, err
 	}
-	return nil
+	defer s.file.Close()
+	own, err := s.tip.read()
+	if err != nil {
+		return known, err
+	}
+	if own.Segment != last {
+		return known, s.corrupt(s.tip.base, "its tip is of segment %08x", own.Segment)
+	}
+	if own.after(known) {
+		return own, nil
+	}
+	return known, nil
 }
 
 // withoutUnborn leaves out a last segment whose header a crash kept from being
@@ -109,6 +137,28 @@ func (l *Ledger) withoutUnborn(numbers []uint32, newest tip) []uint32 {
 	return numbers
 }
 
+// isUnborn reports whether a crash hit while the first segment was made, which has
+// no title then and nothing in it.
+func (l *Ledger) isUnborn(numbers []uint32) bool {
+	if len(numbers) != 1 || numbers[0] != 1 {
+		return false
+	}
+	file, err := l.options.FS.Open(segmentPath(l.options.Dir, 1), false)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	start := make([]byte, segmentHeaderBytes+recordHeaderBytes)
+	n, err := file.ReadAt(start, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	title, first := start[:min(n, segmentTitleBytes)], start[min(n, segmentHeaderBytes):n]
+	return isZero(title) && isZero(first)
+}
+
+func isZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
+
 // isFresh reports whether a crash hit between making the first segment and its
 // tip file, which is the only time that a ledger has no tip.
 func (l *Ledger) isFresh(numbers []uint32) bool {
@@ -124,12 +174,7 @@ func (l *Ledger) isFresh(numbers []uint32) bool {
 	if _, err := s.file.ReadAt(first, segmentHeaderBytes); err != nil {
 		return false
 	}
-	for _, b := range first {
-		if b != 0 {
-			return false
-		}
-	}
-	return true
+	return isZero(first)
 }
 
 func (l *Ledger) segmentNumbers() ([]uint32, error) {
@@ -163,6 +208,11 @@ func (l *Ledger) recoverSegment(number uint32, isLast bool, newest tip) error {
 		return err
 	}
 	l.mu.segments[number] = s
+	if isLast {
+		if _, err := s.tip.read(); err != nil {
+			return err
+		}
+	}
 	if l.active != nil && s.first != l.link {
 		return s.corrupt(0, "it does not continue segment %08x", number-1)
 	}

@@ -73,7 +73,11 @@ func (l *Ledger) roll(size int64) error {
 	if err := l.active.file.Sync(); err != nil {
 		return fmt.Errorf("flush segment %s: %w", l.active.path, err)
 	}
-	return l.startSegment(l.active.number+1, link, size)
+	if err := l.startSegment(l.active.number+1, link, size); err != nil {
+		return err
+	}
+	l.tipDirty = false
+	return l.tip.set(l.reached())
 }
 
 // startSegment makes a new segment the active one.

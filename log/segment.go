@@ -16,12 +16,13 @@ import (
 // of most commits.
 const SegmentBytes = 64 << 20
 
-// The first block of a segment file: magic, version, number, the chain that its
-// first record continues, and a checksum.
+// The first block of a segment file has magic, version, number, the chain that its
+// first record continues, and a checksum; the two after it the slots of its tip.
 const (
-	segmentHeaderBytes = 64
+	segmentHeaderBytes = tipSlotBytes + 2*tipSlotBytes
+	segmentTitleBytes  = 64
 	segmentMagic       = 0x314c41574c4f4741 // "AGOLWAL1"
-	segmentVersion     = 2
+	segmentVersion     = 3
 )
 
 // segment is one file of the ledger.
@@ -30,6 +31,7 @@ type segment struct {
 	path   string
 	file   fsx.File
 	first  chain // the chain before its first record
+	tip    tipSlots
 }
 
 func segmentPath(dir string, number uint32) string {
@@ -44,15 +46,18 @@ func createSegment(fs fsx.FS, dir string, number uint32, first chain, size int64
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
 	s.file = file
+	s.tip = tipSlots{path: s.path, file: file, base: tipSlotBytes}
 	header := make([]byte, 0, segmentHeaderBytes)
 	header = binary.LittleEndian.AppendUint64(header, segmentMagic)
 	header = binary.LittleEndian.AppendUint32(header, segmentVersion)
 	header = binary.LittleEndian.AppendUint32(header, number)
 	header = append(header, first[:]...)
-	header = append(header, make([]byte, segmentHeaderBytes-4-len(header))...)
+	header = append(header, make([]byte, segmentTitleBytes-4-len(header))...)
 	header = binary.LittleEndian.AppendUint32(header, crc32.Checksum(header, castagnoli))
 	for _, step := range []func() error{
 		func() error { return file.Allocate(size) },
+		// A segment that has its title has its tip.
+		func() error { return s.tip.set(tip{Segment: number, End: segmentHeaderBytes, Chain: first}) },
 		func() error { _, err := file.WriteAt(header, 0); return err },
 		file.Sync,
 		func() error { return fs.SyncDir(dir) },
@@ -73,13 +78,14 @@ func openSegment(fs fsx.FS, dir string, number uint32) (*segment, error) {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
 	s.file = file
-	header := make([]byte, segmentHeaderBytes)
+	s.tip = tipSlots{path: s.path, file: file, base: tipSlotBytes}
+	header := make([]byte, segmentTitleBytes)
 	if _, err := file.ReadAt(header, 0); err != nil {
 		file.Close()
 		return nil, s.corrupt(0, "the header cannot be read: %v", err)
 	}
-	sum := binary.LittleEndian.Uint32(header[segmentHeaderBytes-4:])
-	if crc32.Checksum(header[:segmentHeaderBytes-4], castagnoli) != sum ||
+	sum := binary.LittleEndian.Uint32(header[segmentTitleBytes-4:])
+	if crc32.Checksum(header[:segmentTitleBytes-4], castagnoli) != sum ||
 		binary.LittleEndian.Uint64(header) != segmentMagic ||
 		binary.LittleEndian.Uint32(header[12:]) != number {
 		file.Close()

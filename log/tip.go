@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -20,58 +21,104 @@ type tip struct {
 	Chain    chain
 }
 
-// The tip file has two slots, written in turn, so that a torn write leaves the
-// other whole.
+// after reports whether a tip says more than another.
+func (t tip) after(other tip) bool {
+	return t.Segment > other.Segment || t.Segment == other.Segment && t.End > other.End
+}
+
+// A tip is kept in two places. Each segment has its own behind its header, which
+// is flushed together with the records after it and so costs no flush. The tip
+// file, written when a segment begins, knows of segments that are gone.
 const (
 	tipFileName  = "tip"
 	tipSlotBytes = 4096
 	tipBytes     = 8 + 4 + 8 + chainBytes + 4
 )
 
-type tipFile struct {
+// tipSlots are two places in a file, written in turn, so that a torn write leaves
+// the other whole.
+type tipSlots struct {
 	path string
 	file fsx.File
+	base int64 // where the first slot is
 	next uint64
 }
 
-// openTip opens the tip file and gives the newest whole slot. found is false
-// for a new ledger.
-func openTip(filesystem fsx.FS, dir string) (t *tipFile, newest tip, found bool, err error) {
-	path := filepath.Join(dir, tipFileName)
-	file, err := filesystem.Open(path, false)
+// read gives the newest whole slot. One slot may be torn by a crash; flipped bits
+// in the other would hide the newest commit, and then the ledger is longer than
+// the tip, which is legal.
+func (t *tipSlots) read() (newest tip, err error) {
+	found := false
+	for slot := range int64(2) {
+		b := make([]byte, tipBytes)
+		if _, err := t.file.ReadAt(b, t.base+slot*tipSlotBytes); err != nil {
+			return newest, fmt.Errorf("%w: tip in %s, slot %d: %v", ErrCorrupt, t.path, slot, err)
+		}
+		candidate, ok := decodeTip(b)
+		if ok && (!found || candidate.Sequence > newest.Sequence) {
+			newest, found = candidate, true
+		}
+	}
+	if !found {
+		return newest, fmt.Errorf("%w: tip in %s: both slots are damaged", ErrCorrupt, t.path)
+	}
+	t.next = newest.Sequence + 1
+	return newest, nil
+}
+
+// write puts the value in the older slot; a flush of the file makes it durable.
+func (t *tipSlots) write(value tip) error {
+	value.Sequence = t.next
+	t.next++
+	if _, err := t.file.WriteAt(encodeTip(value), t.base+int64(value.Sequence%2)*tipSlotBytes); err != nil {
+		return fmt.Errorf("write tip in %s: %w", t.path, err)
+	}
+	return nil
+}
+
+// set makes both slots say the value, durably.
+func (t *tipSlots) set(value tip) error {
+	for range 2 {
+		if err := t.write(value); err != nil {
+			return err
+		}
+	}
+	if err := t.file.Sync(); err != nil {
+		return fmt.Errorf("flush tip in %s: %w", t.path, err)
+	}
+	return nil
+}
+
+// openTip opens the tip file and gives what it says. found is false for a new
+// ledger.
+func openTip(filesystem fsx.FS, dir string) (t *tipSlots, newest tip, found bool, err error) {
+	t = &tipSlots{path: filepath.Join(dir, tipFileName)}
+	t.file, err = filesystem.Open(t.path, false)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &tipFile{path: path}, tip{}, false, nil
+		return t, tip{}, false, nil
 	}
 	if err != nil {
 		return nil, tip{}, false, fmt.Errorf("open tip file: %w", err)
 	}
-	damaged := 0
-	for slot := range int64(2) {
-		b := make([]byte, tipBytes)
-		if _, err := file.ReadAt(b, slot*tipSlotBytes); err != nil {
-			file.Close()
-			return nil, tip{}, false, fmt.Errorf("%w: tip file %s, slot %d: %v", ErrCorrupt, path, slot, err)
-		}
-		candidate, ok := decodeTip(b)
-		if !ok {
-			damaged++
-			continue
-		}
-		if !found || candidate.Sequence > newest.Sequence {
-			newest, found = candidate, true
-		}
+	if newest, err = t.read(); err == nil {
+		return t, newest, true, nil
 	}
-	// One slot may be torn by a crash; flipped bits in the other would hide the
-	// newest commit, and then the ledger is longer than the tip, which is legal.
-	if damaged == 2 {
-		file.Close()
-		return nil, tip{}, false, fmt.Errorf("%w: tip file %s: both slots are damaged", ErrCorrupt, path)
+	defer t.file.Close()
+	if t.isBlank() {
+		return &tipSlots{path: t.path}, tip{}, false, nil
 	}
-	return &tipFile{path: path, file: file, next: newest.Sequence + 1}, newest, true, nil
+	return nil, tip{}, false, err
 }
 
-// create makes the file with two equal slots.
-func (t *tipFile) create(filesystem fsx.FS, dir string, value tip) error {
+// isBlank reports whether a crash kept the file from being written at all.
+func (t *tipSlots) isBlank() bool {
+	b := make([]byte, 2*tipSlotBytes)
+	n, err := t.file.ReadAt(b, 0)
+	return (err == nil || errors.Is(err, io.EOF)) && isZero(b[:n])
+}
+
+// create makes the tip file.
+func (t *tipSlots) create(filesystem fsx.FS, dir string, value tip) error {
 	file, err := filesystem.Open(t.path, true)
 	if err != nil {
 		return fmt.Errorf("create tip file: %w", err)
@@ -80,25 +127,10 @@ func (t *tipFile) create(filesystem fsx.FS, dir string, value tip) error {
 	if err := file.Allocate(2 * tipSlotBytes); err != nil {
 		return fmt.Errorf("create tip file %s: %w", t.path, err)
 	}
-	for range 2 {
-		if err := t.write(value); err != nil {
-			return err
-		}
-	}
-	if err := file.Sync(); err != nil {
-		return fmt.Errorf("flush tip file %s: %w", t.path, err)
+	if err := t.set(value); err != nil {
+		return err
 	}
 	return filesystem.SyncDir(dir)
-}
-
-// write puts the value in the older slot; Sync makes it durable.
-func (t *tipFile) write(value tip) error {
-	value.Sequence = t.next
-	t.next++
-	if _, err := t.file.WriteAt(encodeTip(value), int64(value.Sequence%2)*tipSlotBytes); err != nil {
-		return fmt.Errorf("write tip file %s: %w", t.path, err)
-	}
-	return nil
 }
 
 func encodeTip(t tip) []byte {

@@ -30,8 +30,12 @@ type ordered struct {
 	changed bool // by this batch
 }
 
-func newBatch(f *fsm, index uint64) *applyBatch {
-	return &applyBatch{fsm: f, index: index, orderings: map[ao.ID]ordered{}, keys: map[[2]ao.ID]bool{}}
+func newBatch(f *fsm, index uint64, parts int) *applyBatch {
+	return &applyBatch{
+		fsm: f, index: index, results: make([]applyResult, parts),
+		orderings: map[ao.ID]ordered{}, keys: make(map[[2]ao.ID]bool, parts),
+		changes: log.Update{Entries: make([]log.Indexed, 0, parts)},
+	}
 }
 
 // ordering gives the group's own ordering of a process.

@@ -102,8 +102,7 @@ func (f *fsm) apply(index uint64, parts []part) ([]applyResult, error) {
 
 // decide says what becomes of each part of a batch.
 func (f *fsm) decide(index uint64, parts []part) (batch *applyBatch, err error) {
-	batch = newBatch(f, index)
-	batch.results = make([]applyResult, len(parts))
+	batch = newBatch(f, index, len(parts))
 	for i, p := range parts {
 		if p.Control != nil {
 			batch.results[i], err = batch.control(*p.Control)

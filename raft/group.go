@@ -111,12 +111,32 @@ func makeGroupDir(filesystem fsx.FS, root, dir string) error {
 	return filesystem.SyncDir(root)
 }
 
+// exists reports whether this node has something of the group. A first start that
+// was cut off between noting the first term and the first entry, which says who
+// votes, has nothing: left like that, the group would never have a leader.
+func (g *group) exists(store *logStore) (bool, error) {
+	last, err := store.LastIndex()
+	if err != nil {
+		return false, err
+	}
+	term, err := g.stable.GetUint64(keyCurrentTerm)
+	if err == nil && last == 0 && term == 1 && g.snapshots.index() == 0 {
+		if err := g.stable.SetUint64(keyCurrentTerm, 0); err != nil {
+			return false, err
+		}
+	}
+	return hraft.HasExistingState(store, g.stable, g.snapshots)
+}
+
+// keyCurrentTerm is where Raft keeps the newest term that it knows of.
+var keyCurrentTerm = []byte("CurrentTerm")
+
 // start runs Raft. The group of a node that is alone is waited for.
 func (g *group) start(machine *fsm) error {
 	store := newLogStore(g.node.ledger, g.id)
 	config := g.config()
 	g.transport = g.node.transportOf(g)
-	exists, err := hraft.HasExistingState(store, g.stable, g.snapshots)
+	exists, err := g.exists(store)
 	if err != nil {
 		return fmt.Errorf("look for an existing group %d: %w", g.id, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	hraft "github.com/hashicorp/raft"
 	"golang.org/x/sync/errgroup"
@@ -280,11 +281,15 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 		byProcess[process] = append(byProcess[process], request)
 	}
 	signed := make([][]log.Entry, len(order))
-	var group errgroup.Group
-	group.SetLimit(procs.Cores())
-	for i, process := range order {
+	var (
+		group errgroup.Group
+		next  atomic.Int64
+	)
+	for range min(procs.Cores(), len(order)) {
 		group.Go(func() (err error) {
-			signed[i], err = p.sign(process, byProcess[process], number)
+			for i := next.Add(1) - 1; i < int64(len(order)) && err == nil; i = next.Add(1) - 1 {
+				signed[i], err = p.sign(order[i], byProcess[order[i]], number)
+			}
 			return err
 		})
 	}
@@ -292,6 +297,13 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 		p.refuse(byProcess, controls, ao.Errorf(ao.CodeInternal, "sign an assignment: %w", err))
 		return nil, nil
 	}
+	size := 0
+	for _, entries := range signed {
+		for _, entry := range entries {
+			size += log.EntryBytes(entry)
+		}
+	}
+	data = make([]byte, 0, size)
 	for i, process := range order {
 		for j, entry := range signed[i] {
 			data = log.AppendEntry(data, entry)

@@ -94,7 +94,7 @@ func (g *group) restore(store *logStore) error {
 	}
 	g.node.options.Logger.Warn().Uint32("group", g.id).Uint64("entries", top.last).Str("node", best).
 		Msg("this node's solo group was lost: it is back as far as another node had it")
-	if err := g.stable.SetUint64([]byte("CurrentTerm"), top.term+1); err != nil {
+	if err := g.stable.SetUint64(keyCurrentTerm, top.term+1); err != nil {
 		return err
 	}
 	return g.stable.Set([]byte(keyRestoring), []byte("0"))

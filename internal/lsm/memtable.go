@@ -13,12 +13,16 @@ import (
 type memtable struct {
 	// rows holds: length of the key u16 | length of the value u32 | key | value.
 	rows []byte
-	// slots is a hash table with open addressing of places in rows, plus one.
-	slots []uint32
+	// slots is a hash table with open addressing.
+	slots []slot
 	used  int
 	// letters counts the keys by their first byte.
 	letters [256]int
 }
+
+// slot has where a row is in rows, plus one, and a part of its key's hash, which
+// keeps most look-ups from reading a row that is not theirs.
+type slot struct{ place, hash uint32 }
 
 const (
 	rowHeaderBytes = 6
@@ -28,11 +32,11 @@ const (
 	firstSlots = 1 << 10
 )
 
-func newMemtable() *memtable { return &memtable{slots: make([]uint32, firstSlots)} }
+func newMemtable() *memtable { return &memtable{slots: make([]slot, firstSlots)} }
 
 // successor gives an empty one with room for as much.
 func (m *memtable) successor() *memtable {
-	return &memtable{slots: make([]uint32, len(m.slots)), rows: make([]byte, 0, len(m.rows)+len(m.rows)/8)}
+	return &memtable{slots: make([]slot, len(m.slots)), rows: make([]byte, 0, len(m.rows)+len(m.rows)/8)}
 }
 
 // row is one key of a memtable or table; its value is nil when it was taken away.
@@ -48,12 +52,15 @@ func (m *memtable) at(place uint32) (r row, value uint32) {
 	return r, place + rowHeaderBytes + uint32(keyLength)
 }
 
-// slot gives where a key is or belongs in slots.
-func (m *memtable) slot(key []byte, hash uint64) int {
+// find gives where a key is or belongs in slots.
+func (m *memtable) find(key []byte, hash uint64) int {
 	mask := len(m.slots) - 1
 	i := int(hash) & mask
-	for ; m.slots[i] != 0; i = (i + 1) & mask {
-		if r, _ := m.at(m.slots[i] - 1); bytes.Equal(r.key, key) {
+	for ; m.slots[i].place != 0; i = (i + 1) & mask {
+		if m.slots[i].hash != uint32(hash>>32) {
+			continue
+		}
+		if r, _ := m.at(m.slots[i].place - 1); bytes.Equal(r.key, key) {
 			break
 		}
 	}
@@ -62,21 +69,23 @@ func (m *memtable) slot(key []byte, hash uint64) int {
 
 // get gives the row of a key, whose value must be copied before the next put.
 func (m *memtable) get(key []byte, hash uint64) (r row, ok bool) {
-	i := m.slot(key, hash)
-	if m.slots[i] == 0 {
+	if m.letters[key[0]] == 0 {
 		return r, false
 	}
-	r, _ = m.at(m.slots[i] - 1)
+	s := m.slots[m.find(key, hash)]
+	if s.place == 0 {
+		return r, false
+	}
+	r, _ = m.at(s.place - 1)
 	return r, true
 }
 
 // put sets a key; a nil value takes it away. It keeps neither slice.
 func (m *memtable) put(key, value []byte) {
 	hash := xxhash.Sum64(key)
-	i := m.slot(key, hash)
-	known := m.slots[i] != 0
-	if known {
-		old, place := m.at(m.slots[i] - 1)
+	i := m.find(key, hash)
+	if known := m.slots[i].place; known != 0 {
+		old, place := m.at(known - 1)
 		if old.value != nil && value != nil && len(old.value) == len(value) {
 			copy(m.rows[place:], value)
 			return
@@ -85,7 +94,7 @@ func (m *memtable) put(key, value []byte) {
 		m.used++
 		m.letters[key[0]]++
 	}
-	m.slots[i] = uint32(len(m.rows)) + 1
+	m.slots[i] = slot{uint32(len(m.rows)) + 1, uint32(hash >> 32)}
 	m.rows = binary.LittleEndian.AppendUint16(m.rows, uint16(len(key)))
 	length := uint32(len(value))
 	if value == nil {
@@ -99,19 +108,19 @@ func (m *memtable) put(key, value []byte) {
 }
 
 func (m *memtable) grow() {
-	places := m.slots
-	m.slots = make([]uint32, 2*len(places))
+	old := m.slots
+	m.slots = make([]slot, 2*len(old))
 	mask := len(m.slots) - 1
-	for _, place := range places {
-		if place == 0 {
+	for _, s := range old {
+		if s.place == 0 {
 			continue
 		}
-		r, _ := m.at(place - 1)
+		r, _ := m.at(s.place - 1)
 		i := int(xxhash.Sum64(r.key)) & mask
-		for m.slots[i] != 0 {
+		for m.slots[i].place != 0 {
 			i = (i + 1) & mask
 		}
-		m.slots[i] = place
+		m.slots[i] = s
 	}
 }
 
@@ -132,12 +141,12 @@ func (m *memtable) sorted(prefix []byte) []placed {
 		return nil
 	}
 	order := make([]placed, 0, size)
-	for _, place := range m.slots {
-		if place == 0 {
+	for _, s := range m.slots {
+		if s.place == 0 {
 			continue
 		}
-		if r, _ := m.at(place - 1); bytes.HasPrefix(r.key, prefix) {
-			order = append(order, placed{firstOf(r.key), place - 1})
+		if r, _ := m.at(s.place - 1); bytes.HasPrefix(r.key, prefix) {
+			order = append(order, placed{firstOf(r.key), s.place - 1})
 		}
 	}
 	slices.SortFunc(order, func(a, b placed) int {

@@ -23,7 +23,7 @@ import (
 // with S2; a row is: length of the key as a varint, length of the value plus one,
 // 0 when the key was taken away, key, value. The index has, for each block: length
 // of its first key as a varint, length of the block, first key. The footer says
-// where they are.
+// where they are, and with which letters keys begin.
 type table struct {
 	number uint64
 	level  int
@@ -38,6 +38,8 @@ type table struct {
 	// last is the greatest key.
 	last []byte
 	rows uint64
+	// letters are the first bytes of its keys.
+	letters letters
 	// refs counts the sets that have it. Without any its file is closed, and
 	// removed if obsolete is set.
 	refs     atomic.Int32
@@ -46,7 +48,7 @@ type table struct {
 
 const (
 	sumBytes    = 4
-	footerBytes = 8*5 + sumBytes
+	footerBytes = 8*5 + 256/8 + sumBytes
 	footerMagic = 0x32534d4c_59414c57 // "WLAYLMS2"
 	// blockBytes is the size of a block before it is packed.
 	blockBytes = 4 << 10
@@ -71,14 +73,21 @@ const tableSuffix = ".table"
 type footer struct {
 	blocksEnd, filterEnd, indexEnd uint64
 	rows                           uint64
+	letters                        letters
 }
+
+// letters is a set of bytes.
+type letters [256 / 8]byte
+
+func (l *letters) add(b byte)      { l[b/8] |= 1 << (b % 8) }
+func (l *letters) has(b byte) bool { return l[b/8]&(1<<(b%8)) != 0 }
 
 func (f footer) encode() []byte {
 	b := make([]byte, 0, footerBytes)
 	for _, number := range []uint64{f.blocksEnd, f.filterEnd, f.indexEnd, f.rows, footerMagic} {
 		b = binary.LittleEndian.AppendUint64(b, number)
 	}
-	return appendSum(b)
+	return appendSum(append(b, f.letters[:]...))
 }
 
 // appendSum adds the checksum of what is there.
@@ -133,7 +142,7 @@ func (t *table) load() error {
 	if !ok {
 		return t.damaged("its index")
 	}
-	t.filter, t.rows = filter, f.rows
+	t.filter, t.rows, t.letters = filter, f.rows, f.letters
 	return t.loadIndex(index, f.blocksEnd)
 }
 
@@ -150,7 +159,7 @@ func (t *table) readFooter(size int64) (f footer, err error) {
 		return f, t.damaged("its end")
 	}
 	number := func(i int) uint64 { return binary.LittleEndian.Uint64(body[8*i:]) }
-	f = footer{number(0), number(1), number(2), number(3)}
+	f = footer{number(0), number(1), number(2), number(3), letters(body[8*5:])}
 	if number(4) != footerMagic || f.blocksEnd > f.filterEnd || f.filterEnd > f.indexEnd || f.indexEnd != uint64(size-footerBytes) {
 		return f, t.damaged("its end")
 	}
@@ -233,7 +242,7 @@ func (t *table) unpack(block int, b, into []byte) ([]byte, error) {
 
 // get gives a key's row, if the table has one.
 func (t *table) get(key []byte, hash uint64) (r row, ok bool, err error) {
-	if !t.filter.may(hash) || bytes.Compare(key, t.last) > 0 {
+	if !t.letters.has(key[0]) || !t.filter.may(hash) || bytes.Compare(key, t.last) > 0 {
 		return r, false, nil
 	}
 	block := t.find(key)

@@ -13,17 +13,18 @@ import (
 
 // writer makes a table of rows that come in order.
 type writer struct {
-	fs     fsx.FS
-	path   string
-	file   fsx.File
-	block  []byte // rows of the block in hand
-	first  []byte // its first key
-	last   []byte
-	packed []byte
-	out    []byte // what is not yet written
-	end    uint64 // of what is written
-	index  []byte
-	hashes []uint64
+	fs      fsx.FS
+	path    string
+	file    fsx.File
+	block   []byte // rows of the block in hand
+	first   []byte // its first key
+	last    []byte
+	packed  []byte
+	out     []byte // what is not yet written
+	end     uint64 // of what is written
+	index   []byte
+	hashes  []uint64
+	letters letters
 }
 
 // writeBytes is how much a writer collects before it writes.
@@ -55,6 +56,7 @@ func (w *writer) add(r row) error {
 	w.block = append(append(w.block, r.key...), r.value...)
 	w.last = append(w.last[:0], r.key...)
 	w.hashes = append(w.hashes, xxhash.Sum64(r.key))
+	w.letters.add(r.key[0])
 	if len(w.block) < blockBytes {
 		return nil
 	}
@@ -95,7 +97,7 @@ func (w *writer) finish() error {
 	if err := w.endBlock(); err != nil {
 		return err
 	}
-	f := footer{blocksEnd: w.end + uint64(len(w.out)), rows: uint64(len(w.hashes))}
+	f := footer{blocksEnd: w.end + uint64(len(w.out)), rows: uint64(len(w.hashes)), letters: w.letters}
 	filter := appendSum(newFilter(w.hashes))
 	f.filterEnd = f.blocksEnd + uint64(len(filter))
 	index := binary.AppendUvarint(nil, uint64(len(w.last)))
