@@ -49,37 +49,64 @@ func (a Assignment) Tags() dataitem.Tags {
 // ParseAssignment reads an assignment item's tags. It does not check the
 // signature.
 func ParseAssignment(it *dataitem.Item) (Assignment, error) {
-	a := Assignment{ID: it.ID(), Exclude: it.Tags.All(TagExclude)}
-	if !it.Tags.Contains(TagType, TypeAssignment) {
+	a := Assignment{ID: it.ID()}
+	var known [7]bool
+	isAssignment := false
+	for _, tag := range it.Tags {
+		var err error
+		switch tag.Name {
+		case TagType:
+			isAssignment = isAssignment || tag.Value == TypeAssignment
+		case TagExclude:
+			a.Exclude = append(a.Exclude, tag.Value)
+		case TagProcess:
+			err = first(&known[0], a.Process.UnmarshalText, tag.Value)
+		case TagMessage:
+			err = first(&known[1], a.Message.UnmarshalText, tag.Value)
+		case TagHashChain:
+			err = first(&known[2], a.HashChain.UnmarshalText, tag.Value)
+		case TagEpoch:
+			err = firstNumber(&known[3], &a.Epoch, tag.Value)
+		case TagNonce:
+			err = firstNumber(&known[4], &a.Nonce, tag.Value)
+		case TagBlockHeight:
+			err = firstNumber(&known[5], &a.BlockHeight, tag.Value)
+		case TagTimestamp:
+			if !known[6] {
+				known[6] = true
+				a.TimestampMS, err = strconv.ParseInt(tag.Value, 10, 64)
+			}
+		}
+		if err != nil {
+			return a, fmt.Errorf("assignment %s: tag %s: %w", a.ID, tag.Name, err)
+		}
+	}
+	if !isAssignment {
 		return a, fmt.Errorf("item %s is not an assignment", a.ID)
 	}
-	var err error
-	read := func(name string, set func(string) error) {
-		if err != nil {
-			return
-		}
-		if e := set(it.Tags.Get(name)); e != nil {
-			err = fmt.Errorf("assignment %s: tag %s: %w", a.ID, name, e)
+	for i, name := range []string{3: TagEpoch, 4: TagNonce, 5: TagBlockHeight, 6: TagTimestamp} {
+		if name != "" && !known[i] {
+			return a, fmt.Errorf("assignment %s: it has no tag %s", a.ID, name)
 		}
 	}
-	read(TagProcess, func(s string) error { return a.Process.UnmarshalText([]byte(s)) })
-	read(TagMessage, func(s string) error { return a.Message.UnmarshalText([]byte(s)) })
-	read(TagHashChain, func(s string) error { return a.HashChain.UnmarshalText([]byte(s)) })
-	read(TagEpoch, parseUint(&a.Epoch))
-	read(TagNonce, parseUint(&a.Nonce))
-	read(TagBlockHeight, parseUint(&a.BlockHeight))
-	read(TagTimestamp, func(s string) (e error) {
-		a.TimestampMS, e = strconv.ParseInt(s, 10, 64)
-		return e
-	})
-	return a, err
+	return a, nil
 }
 
-func parseUint(to *uint64) func(string) error {
-	return func(s string) (err error) {
-		*to, err = strconv.ParseUint(s, 10, 64)
-		return err
+// first reads a tag's value if it is the first of its name, which counts.
+func first(known *bool, read func([]byte) error, value string) error {
+	if *known {
+		return nil
 	}
+	*known = true
+	return read([]byte(value))
+}
+
+func firstNumber(known *bool, to *uint64, value string) (err error) {
+	if !*known {
+		*known = true
+		*to, err = strconv.ParseUint(value, 10, 64)
+	}
+	return err
 }
 
 // FirstHashChain is the hash chain of a process's first slot.

@@ -19,11 +19,14 @@ func ParseID(s string) (ID, error) {
 	if len(s) != IDLength {
 		return id, fmt.Errorf("%q is not an id: want %d base64url characters, got %d", clip(s), IDLength, len(s))
 	}
-	if _, err := base64.RawURLEncoding.Strict().Decode(id[:], []byte(s)); err != nil {
+	if _, err := strictBase64.Decode(id[:], []byte(s)); err != nil {
 		return ID{}, fmt.Errorf("%q is not an id: %w", clip(s), err)
 	}
 	return id, nil
 }
+
+// strictBase64 reads one text for each id, and no other.
+var strictBase64 = base64.RawURLEncoding.Strict()
 
 // String gives the 43-character text form.
 func (id ID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }

@@ -6,7 +6,6 @@ import (
 
 	hraft "github.com/hashicorp/raft"
 
-	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/log"
 )
@@ -52,35 +51,6 @@ func (f *fsm) catchUp(snapshotIndex uint64) error {
 // waitedFor is from how many Raft entries on somebody may wonder what a start
 // waits for.
 const waitedFor = 1000
-
-// part is one part of a Raft entry, with what can be found out about it before
-// its turn.
-type part struct {
-	log.Frame
-	place log.Place
-	keys  []ao.ID // dedupe keys of an entry
-}
-
-// partsOf decodes a Raft entry that is in the ledger at a location.
-func partsOf(entry *hraft.Log, location log.Location) (parts []part, err error) {
-	location.Offset += dataOffset(entry)
-	for data := entry.Data; len(data) > 0; {
-		var p part
-		if p.Frame, err = log.DecodeFrame(data); err != nil {
-			return nil, err
-		}
-		if p.Control == nil {
-			p.place = log.Place{Location: location, Length: uint32(p.Size), TimestampMS: p.Entry.TimestampMS}
-			if p.keys, err = log.KeysOf(p.Entry); err != nil {
-				return nil, err
-			}
-		}
-		parts = append(parts, p)
-		location.Offset += int64(p.Size)
-		data = data[p.Size:]
-	}
-	return parts, nil
-}
 
 // aheadReader reads and decodes entries of a group before they are asked for.
 type aheadReader struct {
@@ -143,10 +113,11 @@ func (r *aheadReader) decode(p *piece) error {
 		if entry.Type != hraft.LogCommand {
 			continue
 		}
-		parts, err := partsOf(entry, location)
+		parts, err := partsOf(entry.Data)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", index, err)
 		}
+		place(parts, entry, location)
 		p.entries, p.parts = append(p.entries, entry), append(p.parts, parts)
 	}
 	return nil

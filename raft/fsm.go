@@ -20,6 +20,7 @@ type fsm struct {
 	ledger    *log.Ledger
 	index     *log.Index
 	handovers *handovers
+	proposed  *proposed // by this node
 	sequencer log.Sequencer
 	logger    zerolog.Logger
 	// done is up to where the index was when this node started.
@@ -66,10 +67,14 @@ func (f *fsm) applyEntry(entry *hraft.Log) ([]applyResult, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: the ledger does not have it", log.ErrCorrupt)
 	}
-	parts, err := partsOf(entry, location)
-	if err != nil {
-		return nil, err
+	parts := f.proposed.take(entry.Data)
+	if parts == nil {
+		var err error
+		if parts, err = partsOf(entry.Data); err != nil {
+			return nil, err
+		}
 	}
+	place(parts, entry, location)
 	return f.apply(entry.Index, parts)
 }
 

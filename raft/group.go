@@ -38,10 +38,11 @@ type group struct {
 	verifying sync.RWMutex // held for reading while a majority is asked who leads
 	ended     bool         // nobody is asked any more
 
-	notify chan bool       // true when this node begins to lead, false when it ends
-	ctx    context.Context // ends when the group closes
-	cancel context.CancelFunc
-	wait   sync.WaitGroup
+	notify   chan bool       // true when this node begins to lead, false when it ends
+	ctx      context.Context // ends when the group closes
+	cancel   context.CancelFunc
+	wait     sync.WaitGroup
+	proposed proposed
 }
 
 // errMoved says that another node leads the group, or will.
@@ -78,7 +79,7 @@ func (n *Node) openGroup(plan groupPlan) (*group, error) {
 		return g, err
 	}
 	machine := &fsm{
-		group: id, mode: log.Mode{Voters: len(plan.voters)}, ledger: n.ledger, index: n.index, handovers: n.handovers,
+		group: id, mode: log.Mode{Voters: len(plan.voters)}, ledger: n.ledger, index: n.index, handovers: n.handovers, proposed: &g.proposed,
 		applied: g.progress.set, configured: g.setConfiguration, fatal: n.fail, logger: o.Logger,
 	}
 	if meta := g.snapshots.newest(); meta != nil {

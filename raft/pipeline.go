@@ -87,6 +87,7 @@ func (p *pending) finish(entry log.Entry, duplicate bool, err error) {
 // flight is a batch that Raft has.
 type flight struct {
 	number  uint64
+	data    []byte
 	future  hraft.ApplyFuture
 	waiting []*pending
 }
@@ -212,11 +213,12 @@ func (p *pipeline) propose() {
 			}
 			continue
 		}
-		if data, waiting := p.prepare(batch, number); len(waiting) > 0 {
+		if data, parts, waiting := p.prepare(batch, number); len(waiting) > 0 {
 			p.mu.Lock()
 			p.mu.flying++
 			p.mu.Unlock()
-			p.inHand <- flight{number, p.group.raft.Apply(data, 0), waiting}
+			p.group.proposed.add(data, parts)
+			p.inHand <- flight{number, data, p.group.raft.Apply(data, 0), waiting}
 		}
 	}
 }
@@ -261,7 +263,7 @@ func itemBytes(p *pending) int {
 // prepare answers duplicates and strangers, and signs the rest: one process
 // after the other in order, different processes on all cores. Controls come after
 // the messages that came with them.
-func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waiting []*pending) {
+func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, parts []part, waiting []*pending) {
 	p.dropStaleHeads()
 	order := make([]ao.ID, 0, len(batch))
 	byProcess := map[ao.ID][]*pending{}
@@ -295,7 +297,7 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 	}
 	if err := group.Wait(); err != nil {
 		p.refuse(byProcess, controls, ao.Errorf(ao.CodeInternal, "sign an assignment: %w", err))
-		return nil, nil
+		return nil, nil, nil
 	}
 	size := 0
 	for _, entries := range signed {
@@ -306,8 +308,11 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 	data = make([]byte, 0, size)
 	for i, process := range order {
 		for j, entry := range signed[i] {
+			start := len(data)
 			data = log.AppendEntry(data, entry)
-			waiting = append(waiting, byProcess[process][j])
+			request := byProcess[process][j]
+			parts = append(parts, part{Frame: log.Frame{Entry: entry, Size: len(data) - start}, keys: request.keys})
+			waiting = append(waiting, request)
 		}
 	}
 	for _, request := range controls {
@@ -315,10 +320,12 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, waitin
 			request.finish(log.Entry{}, false, err)
 			continue
 		}
+		start := len(data)
 		data = log.AppendControl(data, *request.control)
+		parts = append(parts, part{Frame: log.Frame{Control: request.control, Size: len(data) - start}})
 		waiting = append(waiting, request)
 	}
-	return data, waiting
+	return data, parts, waiting
 }
 
 // complete puts the head that a seal ends its process at into the seal. From here
@@ -515,6 +522,7 @@ func (p *pipeline) finish() {
 
 func (p *pipeline) land(f flight) {
 	err := f.future.Error()
+	p.group.proposed.remove(f.data)
 	results, ok := f.future.Response().([]applyResult)
 	if err == nil && (!ok || len(results) != len(f.waiting)) {
 		err = fmt.Errorf("batch of %d was applied as %v", len(f.waiting), f.future.Response())

@@ -50,6 +50,7 @@ func (f *benchFlags) scratch() (dir string, remove func(), err error) {
 		}
 	}
 	procs.Spare(2) // as for a node
+	procs.RoomyHeap(procs.HeapBytes)
 	dir, err = os.MkdirTemp(f.dir, "wallaby-bench-")
 	if err != nil {
 		return "", nil, fmt.Errorf("make a scratch directory: %w", err)
@@ -203,6 +204,7 @@ here, on one disk and these cores: machines of their own share neither.
 			defer remove()
 			// Several nodes flush in this one process.
 			procs.Spare(4)
+			procs.RoomyHeap(procs.HeapBytes)
 			runs, err := bench.Sequencing(cmd.Context(), bench.SequencingOptions{
 				Dir: dir, Seconds: flags.seconds, Clients: clients, Modes: chosen, Progress: a.progress,
 			})

@@ -71,6 +71,7 @@ func (a *app) benchLogLoadCommand() *cobra.Command {
 		Args:   exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			procs.Spare(bench.LogSpare)
+			procs.RoomyHeap(procs.HeapBytes)
 			run, err := load.Run(cmd.Context())
 			if err != nil {
 				return err

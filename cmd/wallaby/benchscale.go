@@ -69,6 +69,7 @@ func (a *app) benchFillCommand() *cobra.Command {
 		Args:   exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			procs.Spare(2) // as for a node
+			procs.RoomyHeap(procs.HeapBytes)
 			return bench.Fill(cmd.Context(), dir, messages, a.stdout)
 		},
 	}

@@ -142,6 +142,7 @@ func (f *nodeFlags) options(a *app) (node.Options, error) {
 func (a *app) runNode(ctx context.Context, options node.Options) error {
 	limitMemory()
 	procs.Spare(2)
+	procs.RoomyHeap(procs.HeapBytes)
 	signals, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	n, err := node.Open(signals, options)
