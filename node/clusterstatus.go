@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/raft"
@@ -42,9 +41,8 @@ type NodeStatus struct {
 func (n *Node) nodeStatus() NodeStatus {
 	info := n.Info()
 	status := NodeStatus{ID: info.Node, Version: info.Version, URLs: info.URLs, Groups: n.log.Status(), Engine: info.Engine}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(n.dir, &disk); err == nil {
-		status.DiskFreeBytes = disk.Bavail * uint64(disk.Bsize)
+	if free, err := diskFree(n.dir); err == nil {
+		status.DiskFreeBytes = free
 	}
 	if n.options.Cluster != nil {
 		status.Address, status.Operator = n.options.Cluster.address(info.Node), n.options.Cluster.operators()[info.Node]

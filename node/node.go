@@ -76,6 +76,7 @@ func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		n.openListeners,
 		n.openDirectory,
+		n.openDisk,
 		n.openDoors,
 		n.openWallets,
 		n.openAdmin,
