@@ -155,11 +155,12 @@ func (g *group) readIndex(ctx context.Context) (uint64, error) {
 // leaderIndex is readIndex on the leader: what it has acknowledged it has
 // applied, so the index is good if it still leads after reading it.
 func (g *group) leaderIndex() (uint64, error) {
-	if !g.pipeline.leads() {
+	term, leads := g.pipeline.leadsIn()
+	if !leads {
 		return 0, errMoved
 	}
 	index := g.progress.reached()
-	return index, g.verifyLead()
+	return index, g.verifier.leads(term)
 }
 
 // serve answers other nodes.
@@ -181,6 +182,7 @@ func (n *Node) serve(t *Transport) {
 		}
 		return encodePlaced(entry, duplicate), nil
 	})
+	t.Handle(callTerm, n.answerTerm)
 	t.Handle(callSync, func(_ context.Context, _ string, body []byte) ([]byte, error) {
 		if len(body) != 4 {
 			return nil, ao.Errorf(ao.CodeInvalid, "a group of %d bytes", len(body))
@@ -253,26 +255,4 @@ func decodePlaced(b []byte) (log.Entry, bool, error) {
 	}
 	entry, _, err := log.DecodeEntry(b[1:])
 	return entry, b[0] == 1, err
-}
-
-// verifyLead asks a majority whether this node still leads. Raft leaves such a
-// question without an answer when it ends, so closing waits for those in hand and
-// refuses more.
-func (g *group) verifyLead() error {
-	g.verifying.RLock()
-	defer g.verifying.RUnlock()
-	if g.ended {
-		return moved("group %d is closing", g.id)
-	}
-	if err := g.raft.VerifyLeader().Error(); err != nil {
-		return moved("%w", err)
-	}
-	return nil
-}
-
-// endVerifying waits for the questions in hand.
-func (g *group) endVerifying() {
-	g.verifying.Lock()
-	defer g.verifying.Unlock()
-	g.ended = true
 }

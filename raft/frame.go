@@ -29,6 +29,7 @@ const (
 	callAttest  Kind = 21
 	callForget  Kind = 22
 	callEntries Kind = 23
+	callTerm    Kind = 24
 	// CallFirst is the first kind that is free for those who use a Transport.
 	CallFirst Kind = 32
 )

@@ -67,7 +67,7 @@ func (f *fsm) applyEntry(entry *hraft.Log) ([]applyResult, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: the ledger does not have it", log.ErrCorrupt)
 	}
-	parts := f.proposed.take(entry.Data)
+	parts := f.proposed.parts(entry.Data)
 	if parts == nil {
 		var err error
 		if parts, err = partsOf(entry.Data); err != nil {

@@ -35,8 +35,7 @@ type group struct {
 	voters   map[string]bool // by the newest committed configuration; nil: not known
 	servers  []hraft.Server  // by the same
 
-	verifying sync.RWMutex // held for reading while a majority is asked who leads
-	ended     bool         // nobody is asked any more
+	verifier verifier
 
 	notify   chan bool       // true when this node begins to lead, false when it ends
 	ctx      context.Context // ends when the group closes
@@ -62,7 +61,7 @@ func (n *Node) openGroup(plan groupPlan) (*group, error) {
 	id := plan.id
 	g := &group{id: id, node: n, planned: plan.voters, notify: make(chan bool, 64)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	g.cosigner = newCosigner(g)
+	g.cosigner, g.verifier.group = newCosigner(g), g
 	g.progress.cond = sync.NewCond(&g.progress.Mutex)
 	o := n.options
 	warn := func(text string) { o.Logger.Warn().Uint32("group", id).Msg(text) }
@@ -134,7 +133,7 @@ var keyCurrentTerm = []byte("CurrentTerm")
 
 // start runs Raft. The group of a node that is alone is waited for.
 func (g *group) start(machine *fsm) error {
-	store := newLogStore(g.node.ledger, g.id)
+	store := newLogStore(g.node.ledger, g.id, &g.proposed)
 	config := g.config()
 	g.transport = g.node.transportOf(g)
 	exists, err := g.exists(store)
@@ -156,6 +155,9 @@ func (g *group) start(machine *fsm) error {
 	g.pipeline = startPipeline(g)
 	if g.raft, err = hraft.NewRaft(config, machine, store, g.stable, g.snapshots, g.transport); err != nil {
 		return fmt.Errorf("start Raft of group %d: %w", g.id, err)
+	}
+	if t, ok := g.transport.(*groupTransport); ok {
+		t.raft.Store(standingOf(g.raft))
 	}
 	first := make(chan error, 1)
 	g.wait.Go(func() { g.watchLead(first) })
@@ -232,9 +234,10 @@ func (g *group) watchLead(first chan<- error) {
 				g.node.leadChanged()
 				continue
 			}
+			term := g.raft.CurrentTerm()
 			err := g.raft.Barrier(0).Error()
 			if err == nil {
-				g.pipeline.lead()
+				g.pipeline.lead(term)
 				g.node.leadChanged()
 				g.node.handovers.wake()
 			} else {
@@ -305,9 +308,9 @@ func (g *group) close() error {
 		}
 		g.handOver()
 	}
-	g.endVerifying()
 	// Before Raft: it leaves what is in its queue without an answer when it ends.
 	g.cancel()
+	g.verifier.close()
 	g.wait.Wait()
 	if g.raft != nil {
 		closeErr = errors.Join(closeErr, g.raft.Shutdown().Error())

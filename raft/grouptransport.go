@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	hraft "github.com/hashicorp/raft"
@@ -19,12 +20,27 @@ type groupTransport struct {
 	id        uint32
 	consumer  chan hraft.RPC
 	appends   chan received // entries, in the order in which they came
-	stop      chan struct{}
-	once      sync.Once
-	wait      sync.WaitGroup
+	// heartbeats has the newest that was answered here, for Raft to hear of.
+	heartbeats chan hraft.RPC
+	stop       chan struct{}
+	once       sync.Once
+	wait       sync.WaitGroup
+	// raft says what this node is in the group, once it runs.
+	raft atomic.Pointer[standing]
+}
 
-	mu        sync.Mutex
-	heartbeat func(hraft.RPC)
+// standing is what a node is in a group. All of it may be asked at any time.
+type standing struct {
+	State     func() hraft.RaftState
+	Term      func() uint64
+	LastIndex func() uint64
+}
+
+func standingOf(r *hraft.Raft) *standing { return &standing{r.State, r.CurrentTerm, r.LastIndex} }
+
+// follows reports whether this node follows in a term.
+func (s *standing) follows(term uint64) bool {
+	return s != nil && s.Term() == term && s.State() == hraft.Follower && s.Term() == term
 }
 
 var (
@@ -56,12 +72,14 @@ const (
 // group makes the view of one group.
 func (t *Transport) group(id uint32) *groupTransport {
 	g := &groupTransport{
-		transport: t, id: id, consumer: make(chan hraft.RPC), appends: make(chan received, appendsMax), stop: make(chan struct{}),
+		transport: t, id: id, consumer: make(chan hraft.RPC), appends: make(chan received, appendsMax),
+		heartbeats: make(chan hraft.RPC, 1), stop: make(chan struct{}),
 	}
 	t.mu.Lock()
 	t.mu.groups[id] = g
 	t.mu.Unlock()
 	g.wait.Go(g.takeAppends)
+	g.wait.Go(g.takeHeartbeats)
 	return g
 }
 
@@ -126,7 +144,12 @@ func (g *groupTransport) answer(f frame) ([]byte, error) {
 			return nil, err
 		}
 	}
-	answer, err := g.ask(f.kind, command)
+	if f.kind == kindHeartbeat {
+		if answer := g.answerHeartbeat(command.(*hraft.AppendEntriesRequest)); answer != nil {
+			return encodeAppendAnswer(answer), nil
+		}
+	}
+	answer, err := g.ask(command)
 	if err != nil {
 		return nil, err
 	}
@@ -136,22 +159,54 @@ func (g *groupTransport) answer(f frame) ([]byte, error) {
 	return json.Marshal(answer)
 }
 
-// ask gives Raft a command. Heartbeats take their own way, so that they do not
-// wait behind a slow disk.
-func (g *groupTransport) ask(kind Kind, command any) (any, error) {
-	answer := make(chan hraft.RPCResponse, 1)
-	rpc := hraft.RPC{Command: command, RespChan: answer}
-	g.mu.Lock()
-	heartbeat := g.heartbeat
-	g.mu.Unlock()
-	if kind == kindHeartbeat && heartbeat != nil {
-		heartbeat(rpc)
-	} else {
+// answerHeartbeat answers a leader that this node follows already, so that it does
+// not wait behind a slow disk, and has Raft hear of it as soon as that has time. Any
+// other heartbeat is Raft's to answer, and nil is given.
+//
+// hashicorp/raft offers to handle heartbeats beside its main loop. But then one of a
+// newer term changes the term of a leader while that gives new entries their term:
+// they get that of the next leader, who has others in their place, and nobody
+// notices. It was seen when a leader was frozen under load and went on.
+func (g *groupTransport) answerHeartbeat(request *hraft.AppendEntriesRequest) *hraft.AppendEntriesResponse {
+	raft := g.raft.Load()
+	if !raft.follows(request.Term) {
+		return nil
+	}
+	heard := hraft.RPC{Command: request, RespChan: make(chan hraft.RPCResponse, 1)}
+	select {
+	case g.heartbeats <- heard:
+	default: // the one before says as much
+	}
+	self := []byte(g.transport.options.Self)
+	return &hraft.AppendEntriesResponse{
+		RPCHeader: hraft.RPCHeader{ProtocolVersion: request.ProtocolVersion, ID: self, Addr: self},
+		Term:      request.Term, LastLog: raft.LastIndex(), Success: true,
+	}
+}
+
+// takeHeartbeats lets Raft know that its leader lives.
+func (g *groupTransport) takeHeartbeats() {
+	for {
 		select {
-		case g.consumer <- rpc:
+		case heard := <-g.heartbeats:
+			select {
+			case g.consumer <- heard:
+			case <-g.stop:
+				return
+			}
 		case <-g.stop:
-			return nil, hraft.ErrTransportShutdown
+			return
 		}
+	}
+}
+
+// ask gives Raft a command.
+func (g *groupTransport) ask(command any) (any, error) {
+	answer := make(chan hraft.RPCResponse, 1)
+	select {
+	case g.consumer <- hraft.RPC{Command: command, RespChan: answer}:
+	case <-g.stop:
+		return nil, hraft.ErrTransportShutdown
 	}
 	select {
 	case r := <-answer:
@@ -177,12 +232,8 @@ func (g *groupTransport) EncodePeer(_ hraft.ServerID, address hraft.ServerAddres
 // DecodePeer reads a node's id.
 func (g *groupTransport) DecodePeer(b []byte) hraft.ServerAddress { return hraft.ServerAddress(b) }
 
-// SetHeartbeatHandler remembers the way for heartbeats.
-func (g *groupTransport) SetHeartbeatHandler(handler func(hraft.RPC)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.heartbeat = handler
-}
+// SetHeartbeatHandler does nothing: see answerHeartbeat.
+func (g *groupTransport) SetHeartbeatHandler(func(hraft.RPC)) {}
 
 // isHeartbeat tells the library's heartbeats from requests with entries and
 // from those that only say what is committed.

@@ -20,8 +20,9 @@ import (
 // The newest entries stay in memory, because a leader reads them once for each
 // follower and a follower to apply them.
 type logStore struct {
-	ledger *log.Ledger
-	group  uint32
+	ledger   *log.Ledger
+	group    uint32
+	proposed *proposed // by this node
 
 	mu     sync.Mutex
 	recent map[uint64]*hraft.Log
@@ -32,8 +33,8 @@ type logStore struct {
 // recentBytesMax bounds the entries that one group keeps in memory.
 const recentBytesMax = 8 << 20
 
-func newLogStore(ledger *log.Ledger, group uint32) *logStore {
-	return &logStore{ledger: ledger, group: group, recent: map[uint64]*hraft.Log{}}
+func newLogStore(ledger *log.Ledger, group uint32, proposed *proposed) *logStore {
+	return &logStore{ledger: ledger, group: group, proposed: proposed, recent: map[uint64]*hraft.Log{}}
 }
 
 // remember keeps entries that are durable.
@@ -115,6 +116,9 @@ func (s *logStore) StoreLog(entry *hraft.Log) error { return s.StoreLogs([]*hraf
 func (s *logStore) StoreLogs(entries []*hraft.Log) error {
 	records := make([]log.Record, len(entries))
 	for i, entry := range entries {
+		if err := s.proposed.check(entry); err != nil {
+			return err
+		}
 		records[i] = log.Record{
 			Group: s.group, Kind: log.RecordRaft, Term: entry.Term, Index: entry.Index, Payload: encodeLog(entry),
 		}

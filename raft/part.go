@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"fmt"
 	"sync"
 
 	hraft "github.com/hashicorp/raft"
@@ -48,37 +49,54 @@ func place(parts []part, entry *hraft.Log, location log.Location) {
 	}
 }
 
-// proposed has the parts of what this node proposes itself, so that it need not
-// decode them when they are committed. Raft gives back the very bytes that it was
-// given, which is how they are known again.
+// proposed has what this node proposes itself: the parts, so that it need not decode
+// them when they are committed, and the term in which it leads. Raft gives back the
+// very bytes that it was given, which is how they are known again.
 type proposed struct {
-	mu    sync.Mutex
-	parts map[*byte][]part
+	mu      sync.Mutex
+	batches map[*byte]proposal
 }
 
-func (p *proposed) add(data []byte, parts []part) {
+type proposal struct {
+	term  uint64
+	parts []part
+}
+
+func (p *proposed) add(data []byte, term uint64, parts []part) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.parts == nil {
-		p.parts = map[*byte][]part{}
+	if p.batches == nil {
+		p.batches = map[*byte]proposal{}
 	}
-	p.parts[&data[0]] = parts
+	p.batches[&data[0]] = proposal{term, parts}
 }
 
 func (p *proposed) remove(data []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.parts, &data[0])
+	delete(p.batches, &data[0])
 }
 
-// take gives the parts of proposed bytes, nil for others'.
-func (p *proposed) take(data []byte) []part {
+// parts gives the parts of proposed bytes, nil for others'.
+func (p *proposed) parts(data []byte) []part {
 	if len(data) == 0 {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	parts := p.parts[&data[0]]
-	delete(p.parts, &data[0])
-	return parts
+	return p.batches[&data[0]].parts
+}
+
+// check returns an error for an entry that this node proposed in one term and that
+// is to be stored in another: it was proposed by a leader who leads no longer.
+func (p *proposed) check(entry *hraft.Log) error {
+	if len(entry.Data) == 0 {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known, ok := p.batches[&entry.Data[0]]; ok && known.term != entry.Term {
+		return fmt.Errorf("entry %d was proposed in term %d and is to be stored in term %d", entry.Index, known.term, entry.Term)
+	}
+	return nil
 }

@@ -37,6 +37,7 @@ type pipeline struct {
 		// leading is set while this node leads the group and has applied all
 		// that was committed before.
 		leading bool
+		term    uint64 // in which it leads
 		heads   map[ao.ID]speculative
 		keys    map[[2]ao.ID]*pending
 		// shards are those whose new processes another group is to take.
@@ -150,11 +151,12 @@ func (p *pipeline) agree(ctx context.Context, c log.Control) error {
 	}
 }
 
-// lead opens the pipeline: this node leads and has applied what came before.
-func (p *pipeline) lead() {
+// lead opens the pipeline: this node leads in a term and has applied what came
+// before.
+func (p *pipeline) lead(term uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.leading, p.mu.stale = true, true
+	p.mu.leading, p.mu.term, p.mu.stale = true, term, true
 }
 
 // follow shuts it: another node may lead. What waits is told so.
@@ -168,6 +170,13 @@ func (p *pipeline) leads() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.leading
+}
+
+// leadsIn is leads, and gives the term.
+func (p *pipeline) leadsIn() (term uint64, leads bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.term, p.mu.leading
 }
 
 func (p *pipeline) enqueue(request *pending) error {
@@ -207,7 +216,8 @@ func (p *pipeline) propose() {
 		if batch == nil {
 			return
 		}
-		if !p.leads() {
+		term, leads := p.leadsIn()
+		if !leads {
 			for _, request := range batch {
 				request.finish(log.Entry{}, false, errMoved)
 			}
@@ -217,7 +227,7 @@ func (p *pipeline) propose() {
 			p.mu.Lock()
 			p.mu.flying++
 			p.mu.Unlock()
-			p.group.proposed.add(data, parts)
+			p.group.proposed.add(data, term, parts)
 			p.inHand <- flight{number, data, p.group.raft.Apply(data, 0), waiting}
 		}
 	}

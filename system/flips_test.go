@@ -3,6 +3,7 @@ package system
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -26,6 +27,9 @@ type flip struct {
 	offset int64
 	bit    byte
 	was    byte // the whole byte
+	// copied is the directory of the database that the file is of, as it was: a
+	// database that was opened may have changed more than the bit.
+	copied string
 }
 
 func (f flip) String() string { return fmt.Sprintf("bit %d of byte %d of %s", f.bit, f.offset, f.path) }
@@ -39,7 +43,13 @@ func flipIn(t *testing.T, path string, random *rand.Rand) flip {
 		t.Fatal(err)
 	}
 	offset := random.Int63n(int64(max(1, len(bytes.TrimRight(b, "\x00")))))
-	f := flip{path, offset, byte(random.Intn(8)), b[offset]}
+	f := flip{path: path, offset: offset, bit: byte(random.Intn(8)), was: b[offset]}
+	if isTable(path) {
+		f.copied = filepath.Join(t.TempDir(), "copy")
+		if err := os.CopyFS(f.copied, os.DirFS(filepath.Dir(path))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	f.set(t, f.was^1<<f.bit)
 	return f
 }
@@ -129,6 +139,19 @@ func isTable(path string) bool {
 	return false
 }
 
+// restore brings back what a node named, as an operator would who has a copy.
+func (f flip) restore(t *testing.T) {
+	t.Helper()
+	if f.copied == "" {
+		f.undo(t)
+		return
+	}
+	dir := filepath.Dir(f.path)
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(f.copied))); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // undo puts a bit right that nobody has mended.
 func (f flip) undo(t *testing.T) {
 	t.Helper()
@@ -182,7 +205,7 @@ func TestFlippedBitsAreMendedOrNamed(t *testing.T) {
 		if out, ended := victim.readyOrEnded(); ended {
 			checkRefusal(t, f, out)
 			refused[kind]++
-			f.undo(t)
+			f.restore(t)
 			victim.kill()
 			victim.start()
 			victim.awaitReady()

@@ -12,12 +12,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/wallaby-ao/wallaby/internal/fsx/fsxtest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testDir = "/disk/index"
 
