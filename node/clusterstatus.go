@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/raft"
 )
