@@ -246,7 +246,7 @@ func TestDamagedLogIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[200] ^= 1
+	b[len(bytes.TrimRight(b, "\x00"))-200] ^= 1
 	if err := os.WriteFile(segments[0], b, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -133,8 +133,7 @@ func TestAFailedWriteStopsTheStore(t *testing.T) {
 				}
 			}
 		}
-		err = errors.Join(err, s.Flush())
-		_ = s.Close()
+		err = errors.Join(err, s.Close())
 		if !failed {
 			if err != nil {
 				t.Errorf("no failure and %v", err)

@@ -293,14 +293,14 @@ func (s *Store) Flush() error {
 // Close writes what is in memory and closes the store.
 func (s *Store) Close() (err error) {
 	s.once.Do(func() {
-		err = s.Flush()
+		_ = s.Flush() // what it fails of is kept
 		s.mu.Lock()
 		s.mu.closed = true
 		s.writing.Store(false)
 		s.mu.changed.Broadcast()
 		s.mu.Unlock()
 		s.wait.Wait()
-		err = errors.Join(err, s.release(s.mu.tables))
+		err = errors.Join(s.mu.failed, s.release(s.mu.tables))
 	})
 	return err
 }
