@@ -59,9 +59,6 @@ func (db *DB) Close() error {
 	return db.DB.Close()
 }
 
-// Report tells the owner of an error that cannot happen with whole files.
-func (db *DB) Report(err error) { db.watch.report(err) }
-
 // removeUnborn removes the files that a process killed between creating a
 // write-ahead log and giving it its size has left: they hold nothing, and badger
 // refuses to open a database that has one.

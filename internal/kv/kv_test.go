@@ -180,12 +180,12 @@ func TestDamageIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := errors.New("first")
-	db.Report(first)
-	db.Report(errors.New("second"))
+	db.watch.report(first)
+	db.watch.report(errors.New("second"))
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db.Report(errors.New("third"))
+	db.watch.report(errors.New("third"))
 	if len(told) != 1 || told[0] != first {
 		t.Errorf("told %v", told)
 	}
