@@ -165,7 +165,7 @@ func ownAppends(ctx context.Context, dir string, load Load) (whole, ledger Rate,
 
 // signedMessagesPerSecond bounds how many messages are signed before the clock
 // starts: more than any machine of the day can take.
-const signedMessagesPerSecond = 12_000
+const signedMessagesPerSecond = 60_000
 
 func signedMessages(ctx context.Context, n log.Log, user dataitem.Signer, load Load, mode string) ([]*dataitem.Item, error) {
 	processes, err := spawnAll(ctx, n, user, load.Processes, mode)
