@@ -10,7 +10,7 @@ import (
 )
 
 // control decides about what a group agrees on beside messages. Each can come
-// again, after a restart or because two leaders proposed it.
+// again, because two leaders proposed it.
 func (b *applyBatch) control(c log.Control) (applyResult, error) {
 	b.moves = true
 	switch {
@@ -52,7 +52,7 @@ func (b *applyBatch) seal(s log.Seal) (applyResult, error) {
 	return applyResult{}, nil
 }
 
-// sealAgain puts back what the index may have lost of a seal that was taken; one
+// sealAgain takes a seal that was taken before for the same; one
 // that never was is refused.
 func (b *applyBatch) sealAgain(o ordered, s log.Seal) (applyResult, error) {
 	newest, err := b.fsm.index.Ordering(s.Head.Process)
@@ -121,7 +121,7 @@ func (b *applyBatch) attest(a log.Attested) (applyResult, error) {
 	return applyResult{}, nil
 }
 
-// attestAgain puts back signatures that the index lost; those for places that
+// attestAgain takes signatures that the index does not have; those for places that
 // others are for already are left out.
 func (b *applyBatch) attestAgain(a log.Attested) (applyResult, error) {
 	known, err := b.fsm.index.Attestations(a.Process, a.First, math.MaxUint64, 1)
