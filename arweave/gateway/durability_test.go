@@ -266,7 +266,7 @@ func expectDamaged(t *testing.T, dir string) {
 		}
 		return
 	}
-	if !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
+	if !strings.Contains(err.Error(), filepath.Join(dir, "index")) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
 	if !errors.Is(err, gateway.ErrDamaged) {

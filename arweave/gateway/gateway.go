@@ -90,18 +90,24 @@ func (g *Gateway) openMarker() error {
 	}
 	g.marker = m
 	if have := g.sequence.Load(); have < acknowledged {
-		return fmt.Errorf("%w: %d items were acknowledged and only %d are left", ErrDamaged, acknowledged, have)
+		return fmt.Errorf("%w: %s: %d items were acknowledged and only %d are left: bring the directory back from a copy",
+			ErrDamaged, indexDir(g.options), acknowledged, have)
 	}
 	return nil
+}
+
+// indexDir is where the database lies; "" in memory.
+func indexDir(o Options) string {
+	if o.Dir == "" {
+		return ""
+	}
+	return filepath.Join(o.Dir, "index")
 }
 
 // openDatabase opens badger for a small store: every commit is flushed, little
 // memory is held, and all values lie in the tree itself.
 func openDatabase(o Options) (*kv.DB, error) {
-	dir := "" // in memory
-	if o.Dir != "" {
-		dir = filepath.Join(o.Dir, "index")
-	}
+	dir := indexDir(o)
 	settings := badger.DefaultOptions(dir).
 		WithInMemory(dir == "").
 		WithSyncWrites(true).

@@ -110,6 +110,23 @@ func AosBattery() [][]byte {
 	return append(messages, message(9999, "nobody handles this", Tag{"Action", "Unknown"}), Eval(10000, `return #Inbox`))
 }
 
+// DeepCalls are messages that call as deeply as Lua lets them, which is deeper
+// than the stack of the reference loader's engine.
+func DeepCalls() [][]byte {
+	messages := [][]byte{Boot()}
+	for i, lua := range []string{
+		`local n = 0; local function deep() n = n + 1; return (string.gsub("a", "a", deep)) end; local ok, err = pcall(deep); return n .. " " .. tostring(err)`,
+		`local n = 0; local function deep() n = n + 1; return pcall(deep) end; deep(); return n`,
+		`local n = 0; local meta = {}; meta.__index = function(t, k) n = n + 1; return setmetatable({}, meta)[k] end; local ok, err = pcall(function () return setmetatable({}, meta).x end); return n .. " " .. tostring(err)`,
+		`return select(2, load("return " .. string.rep("(", 250) .. "1" .. string.rep(")", 250)))`,
+		`local n = 0; local function deep() n = n + 1; return coroutine.wrap(deep)() end; local ok, err = pcall(deep); return n .. " " .. #tostring(err)`,
+		`local n = 0; local function deep(a, b) n = n + 1; table.sort({ 3, 2, 1 }, deep) end; local ok, err = pcall(deep); return n .. " " .. tostring(err)`,
+	} {
+		messages = append(messages, Eval(i+1, lua))
+	}
+	return messages
+}
+
 // GrowingInbox is a series of Evals from a stranger, whom nobody trusts: the
 // guest keeps them all, and its memory fills up.
 func GrowingInbox(n int) [][]byte {

@@ -121,8 +121,7 @@ var failures = map[string]func(error) bool{
 	"pointer":     isTrap,
 	"write":       isTrap,
 	"string":      isTrap,
-	// Which of two limits an endless recursion meets first is the engine's.
-	"recurse": func(err error) bool { return isTrap(err) || errors.Is(err, vm.ErrOutOfGas) },
+	"recurse":     isTrapOf("call stack exhausted"),
 }
 
 func is(target error) func(error) bool {
@@ -132,6 +131,13 @@ func is(target error) func(error) bool {
 func isTrap(err error) bool {
 	_, ok := errors.AsType[*vm.TrapError](err)
 	return ok
+}
+
+func isTrapOf(reason string) func(error) bool {
+	return func(err error) bool {
+		trap, ok := errors.AsType[*vm.TrapError](err)
+		return ok && trap.Reason == reason
+	}
 }
 
 func isGuestError(response string) func(error) bool {

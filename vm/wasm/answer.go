@@ -36,8 +36,11 @@ func decodeResponse(text []byte) ([]byte, error) {
 
 // explain turns an engine's error into one of the contract's.
 func (p *Process) explain(err error) error {
-	if left, ok := p.instance.Global(binary.GasExport); ok && int64(left) < 0 {
+	if p.host.fuel.out {
 		return vm.ErrOutOfGas
+	}
+	if left, ok := p.instance.Global(binary.StackExport); ok && int32(left) < 0 {
+		return &vm.TrapError{Reason: "call stack exhausted"}
 	}
 	if outside, ok := errors.AsType[hostError](err); ok {
 		return outside.error

@@ -100,7 +100,11 @@ func (d *Driver) compile(ctx context.Context, source vm.Source, how behaviour, o
 	if err != nil {
 		return nil, err
 	}
-	return &Module{code: compiled, info: prepared.Info, how: how, format: source.Format, fingerprint: key}, nil
+	m := &Module{code: compiled, info: prepared.Info, how: how, format: source.Format, fingerprint: key, counters: []string{binary.GasExport}}
+	if prepared.Info.BakedGas {
+		m.counters = append(m.counters, binary.BudgetExport)
+	}
+	return m, nil
 }
 
 // Module is a compiled module.
@@ -110,6 +114,7 @@ type Module struct {
 	how         behaviour
 	format      string
 	fingerprint [32]byte
+	counters    []string // the exported globals that the guest pays from
 
 	// written marks the pages that a new instance has data in.
 	written     []bool

@@ -39,7 +39,8 @@ type HostFunc func(ctx context.Context, stack []uint64) error
 // Instance is a live module. One goroutine uses it at a time.
 type Instance interface {
 	// Call calls an export that gives at most one result. A context that ends
-	// does not end the call; Interrupt does.
+	// does not end the call: the guest asks its host for gas again and again, and
+	// ends when it gets none.
 	Call(ctx context.Context, name string, args ...uint64) (uint64, error)
 	// Memory is a view of the memory, valid until the next Call or Grow.
 	Memory() []byte
@@ -49,9 +50,5 @@ type Instance interface {
 	Global(name string) (uint64, bool)
 	// SetGlobal writes an exported mutable global.
 	SetGlobal(name string, value uint64) error
-	// Interrupt makes the call in hand end soon with an error. It is called from
-	// another goroutine, again and again until the call has ended, after which
-	// the instance is only closed.
-	Interrupt()
 	Close() error
 }

@@ -19,6 +19,9 @@ type host struct {
 	config   vm.Config
 	instance Instance
 	state    hostState
+	fuel     fuel
+	// memoryBytesMax bounds the guest's memory.
+	memoryBytesMax uint64
 
 	ctx context.Context // of the message in hand
 	// memoryRefused notes that the guest asked for more memory than it may have.
@@ -157,7 +160,6 @@ var (
 // boot runs what the glue runs when it makes an instance: the stack's bounds
 // and their guards, constructors, and main where the format has it.
 func (h *host) boot(ctx context.Context) error {
-	h.begin(ctx)
 	if h.has("emscripten_stack_init") {
 		if _, err := h.instance.Call(ctx, "emscripten_stack_init"); err != nil {
 			return err

@@ -26,6 +26,9 @@ func (h *host) imports() []HostFunc {
 }
 
 func lookup(im binary.ImportedFunc) function {
+	if im.Module == binary.RefillModule {
+		return refill
+	}
 	if strings.HasPrefix(im.Name, "invoke_") || im.Name == "_emscripten_throw_longjmp" || im.Name == "usegas" {
 		return func(*host, []uint64) error {
 			return fmt.Errorf("import %s was called although the module was prepared to do without it", im.Name)
@@ -39,6 +42,11 @@ func lookup(im binary.ImportedFunc) function {
 	return func(*host, []uint64) error {
 		return &vm.TrapError{Reason: fmt.Sprintf("unknown import %s.%s", im.Module, im.Name)}
 	}
+}
+
+func refill(h *host, s []uint64) error {
+	s[0] = uint64(h.fuel.refill(uint32(s[0]), int64(s[1])))
+	return nil
 }
 
 // give sets a 32-bit result.
@@ -135,7 +143,7 @@ func resizeHeap(h *host, s []uint64) error {
 	for cut := 1.0; cut <= 4; cut *= 2 {
 		size := math.Max(want, math.Min(have*(1+0.2/cut), want+generosityMax))
 		size = math.Min(float64(h.module.how.heapBytesMax), size+math.Mod(page-math.Mod(size, page), page))
-		if h.instance.Grow(uint64((size - have + page - 1) / page)) {
+		if size <= float64(h.memoryBytesMax) && h.instance.Grow(uint64((size-have+page-1)/page)) {
 			return give(s, 1)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/vm"
@@ -33,7 +32,6 @@ type Process struct {
 	refreshCost time.Duration
 	undoable    bool // there was a Handle since the last Rollback
 	failed      bool // the last Handle did not end well
-	interrupted bool // the instance is of no more use
 }
 
 var _ vm.Process = (*Process)(nil)
@@ -62,7 +60,9 @@ func (m *Module) newProcess(ctx context.Context, config vm.Config) (*Process, er
 	if err != nil {
 		return nil, fmt.Errorf("instantiate module: %w", err)
 	}
-	p.instance, p.host.instance = instance, instance
+	if err := p.adopt(instance, limit); err != nil {
+		return nil, err
+	}
 	m.writtenOnce.Do(func() { m.written = writtenPages(instance.Memory()) })
 	if p.base, err = newImage(limit); err != nil {
 		_ = p.Close()
@@ -71,15 +71,43 @@ func (m *Module) newProcess(ctx context.Context, config vm.Config) (*Process, er
 	return p, nil
 }
 
-// boot runs what the loader's glue runs before the first message.
+// adopt makes an instance the process's own and bounds its memory.
+func (p *Process) adopt(instance Instance, memoryBytesMax uint64) error {
+	p.instance, p.host.instance, p.host.memoryBytesMax = instance, instance, memoryBytesMax
+	if _, ok := instance.Global(binary.PagesExport); !ok {
+		return nil // a module without memory
+	}
+	return instance.SetGlobal(binary.PagesExport, memoryBytesMax/vm.PageBytes)
+}
+
+// boot runs what the loader's glue runs before the first message, within the
+// wall clock of a message and any gas.
 func (p *Process) boot(ctx context.Context) error {
-	if err := p.instance.SetGlobal(binary.GasExport, math.MaxInt64); err != nil {
+	p.host.begin(ctx)
+	if err := p.giveGas(0); err != nil {
 		return err
 	}
-	if err := p.host.boot(ctx); err != nil {
+	stop := p.watchdog.watch(ctx, p.host.fuel.interrupt, p.config.TimeoutMS)
+	err := p.host.boot(ctx)
+	if why := stop(); why != nil {
+		return fmt.Errorf("start module: %w", why)
+	}
+	if err != nil {
 		return fmt.Errorf("start module: %w", p.explain(err))
 	}
 	return nil
+}
+
+// giveGas gives the guest its first portion of gas, the budget if it has one, and
+// an empty call stack.
+func (p *Process) giveGas(limit uint64) error {
+	portion := uint64(p.host.fuel.begin(limit))
+	for _, name := range p.module.counters {
+		if err := p.instance.SetGlobal(name, portion); err != nil {
+			return err
+		}
+	}
+	return p.instance.SetGlobal(binary.StackExport, binary.StackBytes)
 }
 
 // Handle runs one message; see vm.Process.
@@ -111,24 +139,19 @@ func (p *Process) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
 
 // run gives one message to the guest and reads its answer.
 func (p *Process) run(ctx context.Context, call vm.Call, timeoutMS int64) (vm.Output, error) {
-	limit := int64(math.MaxInt64)
-	if call.GasLimit > 0 && call.GasLimit < math.MaxInt64 {
-		limit = int64(call.GasLimit)
-	}
-	if err := p.instance.SetGlobal(binary.GasExport, uint64(limit)); err != nil {
+	p.host.begin(ctx)
+	if err := p.giveGas(call.GasLimit); err != nil {
 		return vm.Output{}, err
 	}
-	p.host.begin(ctx)
-	stop := p.watchdog.watch(ctx, p.instance, timeoutMS)
+	stop := p.watchdog.watch(ctx, p.host.fuel.interrupt, timeoutMS)
 	text, err := p.host.handle(ctx, call.Message, call.Env)
 	why := stop()
-	p.interrupted = why != nil
 	output := vm.Output{MemoryBytes: uint64(len(p.instance.Memory()))}
 	if left, ok := p.instance.Global(binary.GasExport); ok && p.module.reportsGas() && why == nil {
-		output.GasUsed = uint64(limit - int64(left))
+		output.GasUsed = p.host.fuel.used(int64(left))
 	}
 	switch {
-	case why != nil: // even if the guest was quicker, its instance is of no more use
+	case why != nil: // even if the guest was quicker: nobody waits for it any more
 		return output, why
 	case err != nil:
 		return output, p.explain(err)
@@ -192,7 +215,7 @@ func (p *Process) startFromBase() error {
 // restoreBase puts the image back. A memory that has grown since cannot shrink,
 // so the instance is made anew.
 func (p *Process) restoreBase(ctx context.Context) error {
-	if p.interrupted || len(p.instance.Memory()) != len(p.base.bytes) {
+	if len(p.instance.Memory()) != len(p.base.bytes) {
 		return p.renewInstance(ctx)
 	}
 	copyChanged(p.instance.Memory(), p.base.bytes)
@@ -209,13 +232,15 @@ func (p *Process) renewInstance(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("instantiate module: %w", err)
 	}
-	p.instance, p.host.instance, p.interrupted = instance, instance, false
+	if err := p.adopt(instance, limit); err != nil {
+		return err
+	}
 	return p.startFromBase()
 }
 
 func (p *Process) growTo(size uint64) error {
 	have := uint64(len(p.instance.Memory()))
-	if have > size || size%vm.PageBytes != 0 || !p.instance.Grow((size-have)/vm.PageBytes) {
+	if have > size || size%vm.PageBytes != 0 || size > p.base.space.Max() || !p.instance.Grow((size-have)/vm.PageBytes) {
 		return fmt.Errorf("%w: a memory of %d bytes cannot become one of %d", vm.ErrMemoryLimit, have, size)
 	}
 	return nil

@@ -21,25 +21,25 @@ type watchdog struct {
 
 // watchedCall is the call in hand.
 type watchedCall struct {
-	instance Instance
-	deadline time.Time // zero: none
-	done     chan struct{}
-	once     sync.Once
-	acting   sync.WaitGroup
-	reason   error
+	interrupt func()
+	deadline  time.Time // zero: none
+	once      sync.Once
+	acting    sync.WaitGroup
+	reason    error
 }
 
 // watch begins a call. The returned function ends it and gives the reason if the
-// watchdog had to act.
-func (d *watchdog) watch(ctx context.Context, instance Instance, timeoutMS int64) (stop func() error) {
+// watchdog had to act, which it does by calling interrupt from another goroutine,
+// once and never after the call's end.
+func (d *watchdog) watch(ctx context.Context, interrupt func(), timeoutMS int64) (stop func() error) {
 	if timeoutMS <= 0 && ctx.Done() == nil {
 		return func() error { return nil }
 	}
-	c := &watchedCall{instance: instance, done: make(chan struct{})}
+	c := &watchedCall{interrupt: interrupt}
 	c.acting.Add(1)
 	forget := context.AfterFunc(ctx, func() {
 		defer c.acting.Done()
-		c.interrupt(ctx.Err())
+		c.end(ctx.Err())
 	})
 	if timeoutMS > 0 {
 		timeout := time.Duration(timeoutMS) * time.Millisecond
@@ -48,7 +48,6 @@ func (d *watchdog) watch(ctx context.Context, instance Instance, timeoutMS int64
 	}
 	return func() error {
 		d.end()
-		close(c.done)
 		if forget() {
 			c.acting.Done()
 		}
@@ -94,7 +93,7 @@ func (d *watchdog) look() {
 	c.acting.Add(1)
 	d.mu.Unlock()
 	defer c.acting.Done()
-	c.interrupt(vm.ErrTimeout)
+	c.end(vm.ErrTimeout)
 }
 
 func (d *watchdog) end() {
@@ -112,25 +111,10 @@ func (d *watchdog) close() {
 	}
 }
 
-// interrupt interrupts the guest until its call is done.
-func (c *watchedCall) interrupt(why error) {
+// end interrupts the guest, for the first reason there is.
+func (c *watchedCall) end(why error) {
 	c.once.Do(func() {
 		c.reason = why
-		const every = time.Millisecond
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-c.done:
-				return
-			default:
-			}
-			c.instance.Interrupt()
-			select {
-			case <-c.done:
-				return
-			case <-ticker.C:
-			}
-		}
+		c.interrupt()
 	})
 }

@@ -11,16 +11,15 @@ import (
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// sleeper is an instance of which only interrupts matter.
+// sleeper is a guest of which only interrupts matter.
 type sleeper struct {
-	Instance
 	interrupted chan struct{}
 	count       atomic.Int64
 }
 
 func newSleeper() *sleeper { return &sleeper{interrupted: make(chan struct{})} }
 
-func (s *sleeper) Interrupt() {
+func (s *sleeper) interrupt() {
 	if s.count.Add(1) == 1 {
 		close(s.interrupted)
 	}
@@ -36,7 +35,7 @@ func watchLongCalls(t *testing.T) {
 	// Short calls leave the timer set, and it must not act on the next one.
 	for range 50 {
 		s := newSleeper()
-		stop := d.watch(t.Context(), s, 40)
+		stop := d.watch(t.Context(), s.interrupt, 40)
 		time.Sleep(7 * time.Millisecond)
 		if err := stop(); err != nil || s.count.Load() != 0 {
 			t.Fatalf("a short call was interrupted: %v", err)
@@ -45,7 +44,7 @@ func watchLongCalls(t *testing.T) {
 	for range 3 {
 		s := newSleeper()
 		started := time.Now()
-		stop := d.watch(t.Context(), s, 40)
+		stop := d.watch(t.Context(), s.interrupt, 40)
 		<-s.interrupted
 		if took := time.Since(started); took != 40*time.Millisecond {
 			t.Errorf("a call that may take 40 ms was interrupted after %v", took)
@@ -67,7 +66,7 @@ func TestWatchdogActsWhenTheCallerGivesUp(t *testing.T) {
 	for _, timeoutMS := range []int64{0, 60_000} {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := newSleeper()
-		stop := d.watch(ctx, s, timeoutMS)
+		stop := d.watch(ctx, s.interrupt, timeoutMS)
 		cancel()
 		<-s.interrupted
 		if err := stop(); !errors.Is(err, context.Canceled) {
@@ -75,7 +74,7 @@ func TestWatchdogActsWhenTheCallerGivesUp(t *testing.T) {
 		}
 	}
 	s := newSleeper()
-	if err := d.watch(context.Background(), s, 0)(); err != nil || s.count.Load() != 0 {
+	if err := d.watch(context.Background(), s.interrupt, 0)(); err != nil || s.count.Load() != 0 {
 		t.Errorf("nothing to watch for, and %v", err)
 	}
 }

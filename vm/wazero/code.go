@@ -88,7 +88,7 @@ func (c *code) Instantiate(ctx context.Context, imports []wasm.HostFunc, memoryB
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{interpreted: c.engine.options.Interpreter, imports: imports, space: space, functions: map[string]api.Function{}, globals: map[string]api.Global{}}
+	in := &instance{imports: imports, space: space, functions: map[string]api.Function{}, globals: map[string]api.Global{}}
 	ctx = experimental.WithImportResolver(ctx, func(name string) api.Module { return c.hosts[name] })
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(
 		func(_, _ uint64) experimental.LinearMemory { return memory{space} }))

@@ -66,9 +66,6 @@ func NewEngine(o Options) (*Engine, error) {
 		e.cache = cache
 		config = config.WithCompilationCache(cache)
 	}
-	// The interpreter looks for an interruption by itself. Compiled code need not:
-	// it looks at its gas all the time.
-	config = config.WithCloseOnContextDone(o.Interpreter)
 	// Debug information would make every trap cost milliseconds, and prepared
 	// modules have none.
 	config = config.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/wasm"
-	"github.com/wallaby-ao/wallaby/vm/wasm/binary"
 )
 
 // instance is one live module.
@@ -23,12 +21,10 @@ type instance struct {
 	functions map[string]api.Function
 	globals   map[string]api.Global
 	depth     int
-	// interpreted is set when the runtime itself can interrupt a call.
-	interpreted bool
 }
 
 // callContext adds the instance to a context without a search for it. It never
-// ends: only Interrupt ends a call, so that its caller knows of it.
+// ends: package wasm ends a call, by its gas.
 type callContext struct {
 	context.Context
 	in *instance
@@ -125,18 +121,6 @@ func (in *instance) SetGlobal(name string, value uint64) error {
 	}
 	g.Set(value)
 	return nil
-}
-
-// Interrupt has the runtime close an interpreted instance. For compiled code it
-// raises the floor below which gas must not fall, which the next loop or call
-// notices, and takes its gas.
-func (in *instance) Interrupt() {
-	if in.interpreted {
-		_ = in.module.CloseWithExitCode(context.Background(), sys.ExitCodeContextCanceled)
-		return
-	}
-	_ = in.SetGlobal(binary.FloorExport, math.MaxInt64)
-	_ = in.SetGlobal(binary.GasExport, math.MaxUint64)
 }
 
 // Close frees the instance and its memory.

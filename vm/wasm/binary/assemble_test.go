@@ -88,6 +88,10 @@ func start(tb testing.TB, wasm []byte, engine string) *instance {
 		}
 		t := m.Types[im.Type]
 		builders[im.Module].NewFunctionBuilder().WithGoFunction(api.GoFunc(func(_ context.Context, s []uint64) {
+			if im.Module == RefillModule {
+				s[0] = s[1] // there is no more
+				return
+			}
 			clear(s)
 		}), t.Params, t.Results).Export(im.Name)
 	}
@@ -123,10 +127,16 @@ func (in *instance) call(name string, args ...uint64) uint64 {
 	return result[0]
 }
 
-func (in *instance) gas() int64 { return int64(in.mod.ExportedGlobal(GasExport).Get()) }
+func (in *instance) gas() int64 { return in.left(GasExport) }
+
+func (in *instance) left(counter string) int64 { return int64(in.mod.ExportedGlobal(counter).Get()) }
 
 func (in *instance) setGas(v int64) {
-	in.mod.ExportedGlobal(GasExport).(api.MutableGlobal).Set(uint64(v))
+	for _, name := range []string{GasExport, BudgetExport} {
+		if counter, ok := in.mod.ExportedGlobal(name).(api.MutableGlobal); ok {
+			counter.Set(uint64(v))
+		}
+	}
 }
 
 // onEngines runs a test on each engine.

@@ -4,9 +4,9 @@ package binary
 // global instead of calling its host millions of times.
 //
 // Such a module counts what its builder pleased, so an endless loop need not
-// count at all. It gets a budget besides, as large as its gas at the start of
-// each call, which never binds a module that counts honestly: what it counts by
-// ao's table is more than what the budget charges for the same code.
+// count at all. It gets a budget besides, as large as its gas, which never binds
+// a module that counts honestly: what it counts by ao's table is more than what
+// the budget charges for the same code.
 func (m *Module) internalizeGas() (baked bool, err error) {
 	usegas, ok := m.importedFunc("metering", "usegas")
 	if !ok {
@@ -16,33 +16,24 @@ func (m *Module) internalizeGas() (baked bool, err error) {
 	if len(t.Params) != 1 || len(t.Results) != 0 || t.Params[0] != I32 && t.Params[0] != I64 {
 		return true, &UnsupportedError{"metering.usegas with other parameters than one integer"}
 	}
+	m.importRefill()
 	bodies := len(m.Codes)
 	b := &budget{m: m, imported: m.countImports(KindFunc), baked: true, usegas: usegas}
-	b.gas, b.left = m.gasGlobal(GasExport), m.gasGlobal("")
-	b.floor = m.floorGlobal()
 	b.analyse()
+	b.counter = m.counter(BudgetExport, RefillBudget)
 	for i := range b.funcs {
 		b.rewrite(i)
 	}
-	m.wrapExports(func(index uint32) bool {
-		if index < b.imported || index-b.imported >= uint32(len(b.funcs)) {
-			return false
-		}
-		f := b.funcs[index-b.imported]
-		return f.charged || len(f.calls) > 0
-	}, func(e *emitter) {
-		e.index(opGlobalGet, b.gas)
-		e.index(opGlobalSet, b.left)
-	}, func(*emitter) {})
-	m.redirect(map[uint32]uint32{usegas: m.addCounter(t, b.gas, b.floor)}, bodies)
+	gas := m.counter(GasExport, RefillGas)
+	m.redirect(map[uint32]uint32{usegas: m.addCounter(t, gas)}, bodies)
 	return true, nil
 }
 
 // addCounter adds the function that takes over from the import.
-func (m *Module) addCounter(t FuncType, gas, floor uint32) uint32 {
+func (m *Module) addCounter(t FuncType, gas gasCounter) uint32 {
 	const cost, left = 0, 1
 	e := emitter{}
-	e.index(opGlobalGet, gas)
+	e.index(opGlobalGet, gas.left)
 	e.index(opLocalGet, cost)
 	if t.Params[0] == I32 {
 		e.op(opI64ExtendU)
@@ -52,7 +43,7 @@ func (m *Module) addCounter(t FuncType, gas, floor uint32) uint32 {
 		e.op(opI64And)
 	}
 	e.op(opI64Sub)
-	e.trapBelowFloor(gas, left, floor)
+	e.settle(gas, left)
 	e.op(opEnd)
 	return m.addFunc(m.addType(t), code{locals: []local{{1, I64}}, body: e.b})
 }

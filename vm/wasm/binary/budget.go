@@ -22,13 +22,11 @@ const (
 type budget struct {
 	m        *Module
 	imported uint32
-	left     uint32 // the global that holds the budget
-	floor    uint32 // the global with what it must not fall below
+	counter  gasCounter
 	funcs    []budgetFunc
-	// baked is set for modules that count gas themselves, in gas, and have a
-	// budget apart from it; usegas is the import by which they count.
-	baked       bool
-	gas, usegas uint32
+	// baked is set for modules that count gas themselves, by the import usegas.
+	baked  bool
+	usegas uint32
 }
 
 // budgetFunc is what is known of a function.
@@ -43,9 +41,10 @@ type budgetFunc struct {
 
 // meterBudget gives every function its charges.
 func (m *Module) meterBudget() {
+	m.importRefill()
 	b := &budget{m: m, imported: m.countImports(KindFunc)}
-	b.left, b.floor = m.gasGlobal(GasExport), m.floorGlobal()
 	b.analyse()
+	b.counter = m.counter(GasExport, RefillGas)
 	for i := range b.funcs {
 		b.rewrite(i)
 	}
@@ -161,14 +160,14 @@ func (b *budget) rewrite(index int) {
 	s := b.m.scratch(index)
 	body := s.code.body
 	out := emitter{b: make([]byte, 0, len(body)+len(body)/8)}
-	b.charge(&out, s, f.entry)
+	out.charge(b.counter, s, f.entry)
 	start, loop := 0, 0
 	for r := (&reader{b: body}); (len(f.loops) > loop || f.bulk) && !r.done(); {
 		at := r.at
 		switch op, _ := r.instruction(); op {
 		case opLoop:
 			out.b = append(out.b, body[start:r.at]...)
-			b.charge(&out, s, f.loops[loop])
+			out.charge(b.counter, s, f.loops[loop])
 			start = r.at
 			loop++
 		case opMemoryCopy, opMemoryFill, opMemoryInit:
@@ -181,33 +180,6 @@ func (b *budget) rewrite(index int) {
 	s.code.body = out.b
 }
 
-// charge takes a price off the budget and traps below the floor.
-func (b *budget) charge(out *emitter, s *scratch, price int64) {
-	out.index(opGlobalGet, b.left)
-	out.i64(price)
-	out.op(opI64Sub)
-	b.settle(out, s)
-}
-
-// settle stores the budget on the stack and traps if nothing is left.
-func (b *budget) settle(out *emitter, s *scratch) {
-	left := s.local(I64, slotGas)
-	if !b.baked {
-		out.trapBelowFloor(b.left, left, b.floor)
-		return
-	}
-	out.index(opLocalTee, left)
-	out.index(opGlobalSet, b.left)
-	out.index(opLocalGet, left)
-	out.index(opGlobalGet, b.gas)
-	out.op(opI64Or)
-	out.index(opGlobalGet, b.floor)
-	out.op(opI64LtS, opIf, blockVoid)
-	out.i64(-1)
-	out.index(opGlobalSet, b.gas)
-	out.op(opUnreachable, opEnd)
-}
-
 // chargeBulk charges by the length on the stack.
 func (b *budget) chargeBulk(out *emitter, s *scratch, op uint32) {
 	kind := I32
@@ -216,13 +188,13 @@ func (b *budget) chargeBulk(out *emitter, s *scratch, op uint32) {
 	}
 	length := s.local(kind, slotValue)
 	out.index(opLocalSet, length)
-	out.index(opGlobalGet, b.left)
+	out.index(opGlobalGet, b.counter.left)
 	out.index(opLocalGet, length)
 	if kind == I32 {
 		out.op(opI64ExtendU)
 	}
 	out.i64(budgetBulkShift)
 	out.op(opI64ShrU, opI64Sub)
-	b.settle(out, s)
+	out.settle(b.counter, s.local(I64, slotGas))
 	out.index(opLocalGet, length)
 }

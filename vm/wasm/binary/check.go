@@ -45,6 +45,9 @@ func (c *checker) imports() {
 			what := map[byte]string{KindTable: "table", KindMemory: "memory", KindGlobal: "global", KindTag: "exception"}[im.Kind]
 			c.refuse("the imported %s %s.%s", what, im.Module, im.Name)
 		}
+		if im.Module == RefillModule {
+			c.refuse("an import from %s, which is a name of ours", im.Module)
+		}
 		c.typeIndex(uint64(im.Type))
 	}
 }

@@ -14,15 +14,28 @@ const (
 	MeteringBudget
 )
 
-// GasExport is the exported i64 global that holds the gas left. The host sets
-// it before a call; below zero after a trap means out of gas.
+// GasExport is the exported i64 global that holds the gas at hand. The host sets
+// it before a call. When it falls below zero the guest asks its host for more;
+// below zero after a trap means that there was none.
 const GasExport = "__wallaby_gas"
 
-// FloorExport is the exported i64 global below which gas must not fall: 0. A
-// guest reads it wherever it pays and never writes it, so a host that stores
-// math.MaxInt64 there from another thread surely stops the guest, which taking
-// its gas would not: the guest would store what it had.
-const FloorExport = "__wallaby_gas_floor"
+// BudgetExport is a second counter, which only modules that count gas themselves
+// have: see internalizeGas.
+const BudgetExport = "__wallaby_budget"
+
+// RefillModule and RefillName name the import (counter i32, left i64) -> i64 by
+// which a guest asks for more gas: counter is one of the Refill constants, left
+// what it has, which is below zero. The answer is what it has now; the guest
+// traps if that is still below zero. So a host that gives gas out in portions
+// can stop a guest whenever one is used up, on every engine, and always at the
+// same instruction when the gas itself is.
+const (
+	RefillModule = "__wallaby"
+	RefillName   = "refill"
+
+	RefillGas    = 0
+	RefillBudget = 1
+)
 
 // segmentOverhead is the price of the two instructions that wasm-metering
 // inserts, which it charges for as well.
@@ -69,41 +82,61 @@ func arithmeticPrice(n uint32) int64 {
 	return 45
 }
 
-// floorGlobal gives the global with the floor, adding it on first use.
-func (m *Module) floorGlobal() uint32 {
-	if !m.hasFloor {
-		m.hasFloor = true
-		m.floor = m.addGlobal(I64, []byte{opI64Const, 0}, FloorExport)
-		m.transient[m.floor] = true
+// importRefill adds the import that refills counters, which moves every function
+// of the module up by one.
+func (m *Module) importRefill() {
+	own := m.countImports(KindFunc)
+	up := make(map[uint32]uint32, len(m.Funcs))
+	for i := range uint32(len(m.Funcs)) {
+		up[own+i] = own + i + 1
 	}
-	return m.floor
+	m.redirect(up, len(m.Codes))
+	t := m.addType(FuncType{Params: []byte{I32, I64}, Results: []byte{I64}})
+	m.Imports = append(m.Imports, Import{Module: RefillModule, Name: RefillName, Kind: KindFunc, Type: t})
+	m.refill = own
 }
 
-// gasGlobal adds a counter under the exported name, or under none. It is no part
-// of a process's state, since a host sets it before each call.
-func (m *Module) gasGlobal(export string) uint32 {
+// gasCounter is something that is charged: a global with what is left and the
+// function that asks for more or traps.
+type gasCounter struct{ left, refill uint32 }
+
+// counter adds a counter under an exported name. It is no part of a process's
+// state, since a host sets it before each call. importRefill has gone before.
+func (m *Module) counter(export string, which int32) gasCounter {
 	e := emitter{}
 	e.i64(1<<63 - 1)
-	index := m.addGlobal(I64, e.b, export)
-	m.transient[index] = true
-	return index
+	c := gasCounter{left: m.addGlobal(I64, e.b, export)}
+	m.transient[c.left] = true
+	e = emitter{}
+	e.i32(which)
+	e.index(opGlobalGet, c.left)
+	e.index(opCall, m.refill)
+	e.index(opGlobalSet, c.left)
+	e.index(opGlobalGet, c.left)
+	e.i64(0)
+	e.op(opI64LtS, opIf, blockVoid, opUnreachable, opEnd, opEnd)
+	c.refill = m.addFunc(m.addType(FuncType{}), code{body: e.b})
+	return c
 }
 
-// charge takes a price off the gas left and traps below the floor.
-func (e *emitter) charge(gas, floor uint32, s *scratch, cost int64) {
-	left := s.local(I64, slotGas)
-	e.index(opGlobalGet, gas)
+// charge takes a price off what is left.
+func (e *emitter) charge(c gasCounter, s *scratch, cost int64) {
+	e.index(opGlobalGet, c.left)
 	e.i64(cost)
 	e.op(opI64Sub)
-	e.trapBelowFloor(gas, left, floor)
+	e.settle(c, s.local(I64, slotGas))
 }
 
-func (e *emitter) trapBelowFloor(gas, left, floor uint32) {
+// settle stores what is left, which is on the stack, and asks for more when it
+// is below zero.
+func (e *emitter) settle(c gasCounter, left uint32) {
 	e.index(opLocalTee, left)
-	e.index(opGlobalSet, gas)
+	e.index(opGlobalSet, c.left)
 	e.index(opLocalGet, left)
-	e.index(opGlobalGet, floor)
-	e.op(opI64LtS, opIf, blockVoid, opUnreachable, opEnd)
+	e.i64(0)
+	e.op(opI64LtS, opIf, blockVoid)
+	e.index(opCall, c.refill)
+	e.op(opEnd)
 }
 
 // Slots of scratch locals: passes that may need the same type at once use
@@ -113,6 +146,7 @@ const (
 	slotGas
 	slotSecond
 	slotThird
+	slotStack
 	// slotAddress is the first of those for 32-bit copies of locals, which lie
 	// in the order of what they copy.
 	slotAddress
@@ -129,13 +163,15 @@ func endsSegment(op uint32) bool {
 
 // meterExact counts gas in every function.
 func (m *Module) meterExact() {
-	gas, floor := m.gasGlobal(GasExport), m.floorGlobal()
-	for i := range m.Codes {
-		m.meterExactly(i, gas, floor)
+	m.importRefill()
+	bodies := len(m.Codes)
+	gas := m.counter(GasExport, RefillGas)
+	for i := range bodies {
+		m.meterExactly(i, gas)
 	}
 }
 
-func (m *Module) meterExactly(index int, gas, floor uint32) {
+func (m *Module) meterExactly(index int, gas gasCounter) {
 	s := m.scratch(index)
 	body := s.code.body
 	out := emitter{b: make([]byte, 0, 2*len(body))}
@@ -148,7 +184,7 @@ func (m *Module) meterExactly(index int, gas, floor uint32) {
 			continue
 		}
 		if cost != 0 {
-			out.charge(gas, floor, s, cost+segmentOverhead)
+			out.charge(gas, s, cost+segmentOverhead)
 		}
 		out.b = append(out.b, body[start:r.at]...)
 		start, cost = r.at, 0

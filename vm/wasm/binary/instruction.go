@@ -35,8 +35,12 @@ const (
 	opI32Eqz      = 0x45
 	opI32Eq       = 0x46
 	opI32Ne       = 0x47
+	opI32LtS      = 0x48
 	opI64LtS      = 0x53
+	opI64GtU      = 0x56
 	opI64LeU      = 0x58
+	opI32Add      = 0x6a
+	opI32Sub      = 0x6b
 	opI32And      = 0x71
 	opI32Or       = 0x72
 	opI64Sub      = 0x7d

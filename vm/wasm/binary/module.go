@@ -80,8 +80,7 @@ type Module struct {
 
 	// transient are the globals that are no part of a process's state.
 	transient map[uint32]bool
-	floor     uint32 // the index of FloorExport, if hasFloor
-	hasFloor  bool
+	refill    uint32 // the import that refills counters, once it is there
 }
 
 type table struct {

@@ -64,7 +64,7 @@ func (e *UnsupportedError) Error() string { return "module is not supported: it 
 
 // passVersion changes whenever a pass changes what it writes, so that compiled
 // code and fingerprints of before are not taken for those of after.
-const passVersion = 6
+const passVersion = 7
 
 // Fingerprint names a module together with all that Prepare does to it.
 func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
@@ -78,8 +78,9 @@ func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
 // Prepare rewrites a published module. The order of the passes matters: gas is
 // counted on the code that was published, a budget on what is left of it without
 // Asyncify, NaNs before addresses because both
-// use scratch locals but only the former adds arithmetic, longjmp last because
-// it must see every call, and state is exported when all globals are there.
+// use scratch locals but only the former adds arithmetic, longjmp late because
+// it must see every call, the stack after it because it must see every function
+// and every way out, and state is exported when all globals are there.
 func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 	m, err := Decode(wasm)
 	if err != nil {
@@ -103,6 +104,7 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 		m.meterBudget()
 	}
 	m.canonicalizeNaN()
+	m.boundMemory()
 	if info.Memory64 && o.Lower64 {
 		if err := m.lowerMemory64(); err != nil {
 			return nil, err
@@ -111,6 +113,7 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 	if err := m.internalizeLongjmp(); err != nil {
 		return nil, err
 	}
+	m.meterStack()
 	info.Globals = m.exportGlobals()
 	if err := m.capMemory(uint64(o.MemoryPagesMax)); err != nil {
 		return nil, err
