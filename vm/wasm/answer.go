@@ -36,6 +36,9 @@ func decodeResponse(text []byte) ([]byte, error) {
 
 // explain turns an engine's error into one of the contract's.
 func (p *Process) explain(err error) error {
+	if p.host.failure != nil {
+		err = p.host.failure
+	}
 	if p.host.fuel.out {
 		return vm.ErrOutOfGas
 	}

@@ -32,9 +32,9 @@ type Code interface {
 }
 
 // HostFunc is the body of an import. It finds its parameters in stack, with the
-// unused bits of 32-bit ones cleared, and leaves its result in stack[0]. An
-// error ends the guest's call with that error.
-type HostFunc func(ctx context.Context, stack []uint64) error
+// unused bits of 32-bit ones cleared, and leaves its result in stack[0]. It never
+// fails: a guest that is to stop is told so by a global.
+type HostFunc func(stack []uint64)
 
 // Instance is a live module. One goroutine uses it at a time.
 type Instance interface {

@@ -23,7 +23,8 @@ type host struct {
 	// memoryBytesMax bounds the guest's memory.
 	memoryBytesMax uint64
 
-	ctx context.Context // of the message in hand
+	ctx     context.Context // of the message in hand
+	failure error           // of the host function that ended the call in hand
 	// memoryRefused notes that the guest asked for more memory than it may have.
 	memoryRefused bool
 	files         map[uint32]*openFile
@@ -46,7 +47,7 @@ func newHost(m *Module, config vm.Config) *host {
 
 // begin prepares for a message.
 func (h *host) begin(ctx context.Context) {
-	h.ctx, h.memoryRefused = ctx, false
+	h.ctx, h.memoryRefused, h.failure = ctx, false, nil
 	// Descriptors do not outlive a message: they are no part of a snapshot.
 	h.files, h.nextFile = nil, firstFile
 }
@@ -181,7 +182,7 @@ func (h *host) boot(ctx context.Context) error {
 		return err
 	}
 	_, err = h.instance.Call(ctx, "main", argc, argv)
-	if exit, ok := errors.AsType[exitError](err); ok && exit.code == 0 {
+	if exit, ok := errors.AsType[exitError](h.failure); ok && exit.code == 0 {
 		return nil
 	}
 	return err

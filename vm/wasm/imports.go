@@ -1,7 +1,7 @@
 package wasm
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -20,9 +20,26 @@ func (h *host) imports() []HostFunc {
 	list := make([]HostFunc, 0, len(h.module.info.Imports))
 	for _, im := range h.module.info.Imports {
 		body := lookup(im)
-		list = append(list, func(_ context.Context, stack []uint64) error { return body(h, stack) })
+		results := len(im.Type.Results)
+		list = append(list, func(stack []uint64) {
+			if err := body(h, stack); err != nil {
+				clear(stack[:results])
+				h.stop(err)
+			}
+		})
 	}
 	return list
+}
+
+// stop ends the guest's call with an error, as soon as the host function that is
+// running returns.
+func (h *host) stop(err error) {
+	if h.failure == nil {
+		h.failure = err
+	}
+	if err := h.instance.SetGlobal(binary.StopExport, 1); err != nil {
+		h.failure = errors.Join(h.failure, err)
+	}
 }
 
 func lookup(im binary.ImportedFunc) function {
@@ -81,9 +98,6 @@ var runtimeFunctions = map[string]function{
 		h.state.tempRet = s[0]
 		return nil
 	},
-	"emscripten_memcpy_big":    memcpy,
-	"_emscripten_memcpy_js":    memcpy,
-	"emscripten_memcpy_js":     memcpy,
 	"emscripten_resize_heap":   resizeHeap,
 	"emscripten_get_heap_max":  func(h *host, s []uint64) error { s[0] = h.module.how.heapBytesMax; return nil },
 	"metering_gasUsed":         answer(0),
@@ -112,19 +126,6 @@ func noShell(_ *host, s []uint64) error {
 		return give(s, 0)
 	}
 	return give(s, -1)
-}
-
-// memcpy copies as TypedArray.prototype.copyWithin does, which is what the glue
-// calls: what lies outside the memory is left out, and nothing fails. aos needs
-// that: its realloc reads as many bytes as the new block has, however short and
-// near the end of the memory the old one was.
-func memcpy(h *host, s []uint64) error {
-	memory := h.instance.Memory()
-	size := uint64(len(memory))
-	to, from := min(s[0], size), min(s[1], size)
-	count := min(s[2], size-from, size-to)
-	copy(memory[to:to+count], memory[from:from+count])
-	return nil
 }
 
 // resizeHeap grows the memory as emscripten's glue does: a fifth more than

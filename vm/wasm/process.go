@@ -84,7 +84,7 @@ func (p *Process) adopt(instance Instance, memoryBytesMax uint64) error {
 // wall clock of a message and any gas.
 func (p *Process) boot(ctx context.Context) error {
 	p.host.begin(ctx)
-	if err := p.giveGas(0); err != nil {
+	if err := p.refill(0); err != nil {
 		return err
 	}
 	stop := p.watchdog.watch(ctx, p.host.fuel.interrupt, p.config.TimeoutMS)
@@ -98,16 +98,19 @@ func (p *Process) boot(ctx context.Context) error {
 	return nil
 }
 
-// giveGas gives the guest its first portion of gas, the budget if it has one, and
-// an empty call stack.
-func (p *Process) giveGas(limit uint64) error {
+// refill gives the guest its first portion of gas, the budget if it has one, and
+// an empty call stack, and lets it run.
+func (p *Process) refill(limit uint64) error {
 	portion := uint64(p.host.fuel.begin(limit))
 	for _, name := range p.module.counters {
 		if err := p.instance.SetGlobal(name, portion); err != nil {
 			return err
 		}
 	}
-	return p.instance.SetGlobal(binary.StackExport, binary.StackBytes)
+	if err := p.instance.SetGlobal(binary.StackExport, binary.StackBytes); err != nil {
+		return err
+	}
+	return p.instance.SetGlobal(binary.StopExport, 0)
 }
 
 // Handle runs one message; see vm.Process.
@@ -140,7 +143,7 @@ func (p *Process) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
 // run gives one message to the guest and reads its answer.
 func (p *Process) run(ctx context.Context, call vm.Call, timeoutMS int64) (vm.Output, error) {
 	p.host.begin(ctx)
-	if err := p.giveGas(call.GasLimit); err != nil {
+	if err := p.refill(call.GasLimit); err != nil {
 		return vm.Output{}, err
 	}
 	stop := p.watchdog.watch(ctx, p.host.fuel.interrupt, timeoutMS)

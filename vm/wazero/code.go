@@ -24,11 +24,6 @@ type code struct {
 // since host functions are the same for all.
 type instanceKey struct{}
 
-// hostError carries an error of a host function through wazero's panics.
-type hostError struct{ err error }
-
-func (e hostError) Error() string { return e.err.Error() }
-
 // hostModules makes one nameless module for each module name that is imported
 // from. Modules that give the same name to different functions do not meet.
 func (e *Engine) hostModules(ctx context.Context, imports []wasm.Import) (map[string]api.Module, error) {
@@ -59,7 +54,7 @@ func (e *Engine) hostModules(ctx context.Context, imports []wasm.Import) (map[st
 }
 
 // adapt clears the upper halves of 32-bit parameters, which wazero leaves as
-// they happen to be, and turns an error into the panic that ends the call.
+// they happen to be.
 func adapt(index int, f wasm.Import) api.GoModuleFunc {
 	var narrow []int
 	for i, t := range f.Type.Params {
@@ -75,10 +70,7 @@ func adapt(index int, f wasm.Import) api.GoModuleFunc {
 		if empty {
 			stack = []uint64{0}
 		}
-		in := ctx.Value(instanceKey{}).(*instance)
-		if err := in.imports[index](ctx, stack); err != nil {
-			panic(hostError{err})
-		}
+		ctx.Value(instanceKey{}).(*instance).imports[index](stack)
 	}
 }
 

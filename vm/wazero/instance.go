@@ -66,11 +66,8 @@ func (in *instance) Call(ctx context.Context, name string, args ...uint64) (uint
 	return stack[0], nil
 }
 
-// explain gives back a host function's own error, and calls the rest traps.
+// explain says what kind of trap it was.
 func explain(err error) error {
-	if host, ok := errors.AsType[hostError](err); ok {
-		return host.err
-	}
 	if exit, ok := errors.AsType[*sys.ExitError](err); ok {
 		return fmt.Errorf("module closed with exit code %d", exit.ExitCode())
 	}

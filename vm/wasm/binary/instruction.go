@@ -37,6 +37,7 @@ const (
 	opI32Ne       = 0x47
 	opI32LtS      = 0x48
 	opI64LtS      = 0x53
+	opI64LtU      = 0x54
 	opI64GtU      = 0x56
 	opI64LeU      = 0x58
 	opI32Add      = 0x6a
@@ -46,6 +47,7 @@ const (
 	opI64Sub      = 0x7d
 	opI64And      = 0x83
 	opI64Or       = 0x84
+	opI64Shl      = 0x86
 	opI64ShrU     = 0x88
 	opI32WrapI64  = 0xa7
 	opI64ExtendS  = 0xac // i64.extend_i32_s

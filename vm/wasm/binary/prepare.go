@@ -104,6 +104,7 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 		m.meterBudget()
 	}
 	m.canonicalizeNaN()
+	m.internalizeMemcpy()
 	m.boundMemory()
 	if info.Memory64 && o.Lower64 {
 		if err := m.lowerMemory64(); err != nil {
@@ -113,6 +114,7 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 	if err := m.internalizeLongjmp(); err != nil {
 		return nil, err
 	}
+	m.guardImports()
 	m.meterStack()
 	info.Globals = m.exportGlobals()
 	if err := m.capMemory(uint64(o.MemoryPagesMax)); err != nil {
