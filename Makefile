@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GO FUZZTIME STATICCHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build modules test unit race lint fuzz e2e test-system bench peers clean
+.PHONY: help dev build plugins modules test unit race lint fuzz e2e test-system bench peers clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-system: ## kill, freeze and damage real nodes 200 times, and try 200 worlds
 
 bench: build ## measure a node and its peers (ARGS="node -o json")
 	bin/wallaby bench $(if $(ARGS),$(ARGS),node)
+
+plugins: ## build bin/wallaby-vm-wasmtime and bin/wallaby-vm-wasmer (cgo)
+	@scripts/plugins.sh
 
 peers: ## build bin/wallaby-peers, which bench log measures beside wallaby
 	cd bench/peers && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/wallaby-peers .

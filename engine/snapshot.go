@@ -318,6 +318,14 @@ type snapshotReader struct {
 	failed   error
 }
 
+// Sections lists the named values.
+func (r *snapshotReader) Sections() (names []string) {
+	for _, s := range r.manifest.sections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // Section gives a named value.
 func (r *snapshotReader) Section(name string) ([]byte, error) {
 	for _, s := range r.manifest.sections {

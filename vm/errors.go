@@ -42,3 +42,11 @@ type UnsupportedError struct{ Feature string }
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("module is not supported: %s", e.Feature)
 }
+
+// LostError says that the machine that ran a process is gone with the process's
+// live state: it crashed, hung, or was stopped for using too much. What it ran
+// has no result.
+type LostError struct{ Reason string }
+
+// Error gives the reason in words.
+func (e *LostError) Error() string { return "the virtual machine was lost: " + e.Reason }

@@ -114,6 +114,8 @@ type SnapshotWriter interface {
 
 // SnapshotReader gives a stored state back.
 type SnapshotReader interface {
+	// Sections lists the names of the values.
+	Sections() []string
 	// Section gives a named value, or ErrNotFound.
 	Section(name string) ([]byte, error)
 	// Memory gives the size of the paged memory.

@@ -50,6 +50,8 @@ func (s *Snapshot) Equal(other *Snapshot) bool {
 
 type snapshotReader struct{ s *Snapshot }
 
+func (r snapshotReader) Sections() []string { return slices.Sorted(maps.Keys(r.s.sections)) }
+
 func (r snapshotReader) Section(name string) ([]byte, error) {
 	value, ok := r.s.sections[name]
 	if !ok {

@@ -1,0 +1,201 @@
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/plugin"
+	"github.com/wallaby-ao/wallaby/vm/vmtest"
+	"github.com/wallaby-ao/wallaby/vm/wasm"
+	"github.com/wallaby-ao/wallaby/vm/wazero"
+)
+
+// TestMain makes this program a plugin when a node has started it.
+func TestMain(m *testing.M) {
+	if os.Getenv(plugin.SocketVariable) == "" {
+		os.Exit(m.Run())
+	}
+	driver, err := wazero.NewDriver(wazero.Options{CacheDir: os.Getenv(plugin.CacheVariable)})
+	if err != nil {
+		panic(err)
+	}
+	plugin.Serve(sick{driver}, plugin.About{Engine: "test 1"})
+}
+
+// sick is a driver whose processes crash, hang or grow when they are told to.
+type sick struct{ vm.Driver }
+
+type sickModule struct{ vm.Module }
+
+type sickProcess struct{ vm.Process }
+
+func (d sick) Load(ctx context.Context, source vm.Source) (vm.Module, error) {
+	m, err := d.Driver.Load(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	return sickModule{m}, nil
+}
+
+func (m sickModule) New(ctx context.Context, c vm.Config, snapshot vm.SnapshotReader) (vm.Process, error) {
+	p, err := m.Module.New(ctx, c, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return sickProcess{p}, nil
+}
+
+var held [][]byte
+
+func (p sickProcess) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
+	switch string(call.Message) {
+	case `"CRASH"`:
+		os.Exit(3)
+	case `"HANG"`:
+		select {}
+	case `"GROW"`:
+		for {
+			b := make([]byte, 1<<20)
+			for i := range b {
+				b[i] = 1
+			}
+			held = append(held, b)
+			time.Sleep(time.Millisecond)
+		}
+	case `"PANIC"`:
+		panic("as told")
+	}
+	return p.Process.Handle(ctx, call)
+}
+
+func open(tb testing.TB, o plugin.Options) *plugin.Driver {
+	tb.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	o.Path, o.CacheDir = self, filepath.Join(os.TempDir(), "wallaby-test-cache")
+	driver := plugin.New(o)
+	tb.Cleanup(func() {
+		if err := driver.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return driver
+}
+
+func TestConformance(t *testing.T) {
+	vmtest.Conformance(t, func(tb testing.TB) vm.Driver { return open(tb, plugin.Options{}) })
+}
+
+func TestHistories(t *testing.T) {
+	vmtest.Histories(t, open(t, plugin.Options{Workers: 2}), "aos2_0_6.wasm", wasm.FormatWasm64, vmtest.AosBattery())
+}
+
+func start(t *testing.T, driver vm.Driver, config vm.Config) vm.Process {
+	t.Helper()
+	module, err := driver.Load(t.Context(), vm.Source{Format: wasm.FormatEmscripten4, Bytes: vmtest.Guest()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := module.New(t.Context(), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func tell(t *testing.T, p vm.Process, command string) (string, error) {
+	t.Helper()
+	output, err := p.Handle(t.Context(), vm.Call{Message: []byte(`"` + command + `"`), Env: []byte(`{}`), GasLimit: 1e9})
+	return string(output.Response), err
+}
+
+// TestAWorkerThatIsLostCostsItsProcessesOnly ends a worker in every way it can
+// end; another one takes the next process.
+func TestAWorkerThatIsLostCostsItsProcessesOnly(t *testing.T) {
+	for command, reason := range map[string]string{
+		"CRASH": "its process ended",
+		"HANG":  "did not come back",
+		"GROW":  "of memory",
+	} {
+		t.Run(command, func(t *testing.T) {
+			driver := open(t, plugin.Options{Workers: 2, MemoryBytesMax: 300 << 20, HangGraceMS: 300})
+			victim, other := start(t, driver, vm.Config{TimeoutMS: 1}), start(t, driver, vm.Config{})
+			if command == "GROW" {
+				victim = start(t, driver, vm.Config{})
+			}
+			if got, err := tell(t, other, "count"); err != nil || got != `"2"` {
+				t.Fatalf("%s, %v", got, err)
+			}
+			_, err := tell(t, victim, command)
+			lost, ok := errors.AsType[*vm.LostError](err)
+			if !ok || !strings.Contains(lost.Reason, reason) {
+				t.Fatalf("error %v", err)
+			}
+			if _, err := tell(t, victim, "count"); err == nil {
+				t.Error("a lost process answers")
+			}
+			// The other one may have been on the same worker in one case: GROW's.
+			if got, err := tell(t, other, "count"); command != "GROW" && (err != nil || got != `"4"`) {
+				t.Errorf("a process of another worker: %s, %v", got, err)
+			}
+			again := start(t, driver, vm.Config{})
+			if got, err := tell(t, again, "count"); err != nil || got != `"2"` {
+				t.Errorf("a process after it: %s, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestAPanicInAWorkerIsAnError(t *testing.T) {
+	p := start(t, open(t, plugin.Options{}), vm.Config{})
+	if _, err := tell(t, p, "PANIC"); err == nil || !strings.Contains(err.Error(), "as told") {
+		t.Fatalf("error %v", err)
+	}
+	if got, err := tell(t, p, "count"); err != nil || got != `"2"` {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	about, err := open(t, plugin.Options{}).Describe(t.Context())
+	if err != nil || about.Engine != "test 1" || len(about.Formats) != len(wasm.Formats()) {
+		t.Errorf("%+v, %v", about, err)
+	}
+}
+
+func TestWhatDoesNotStartIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	script := filepath.Join(dir, "wallaby-vm-broken")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"notes.txt", "wallaby-vm-text"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := plugin.Find(dir, filepath.Join(dir, "none"), dir)
+	if len(found) != 1 || found[0] != script {
+		t.Fatalf("found %q", found)
+	}
+	var warnings []string
+	driver := plugin.New(plugin.Options{Path: script, Warn: func(text string) { warnings = append(warnings, text) }})
+	if driver.Name() != "broken" {
+		t.Errorf("it is called %q", driver.Name())
+	}
+	if _, err := driver.Describe(t.Context()); err == nil || !strings.Contains(err.Error(), script) {
+		t.Errorf("error %v", err)
+	}
+	if formats := driver.Formats(); len(formats) != 0 || len(warnings) != 1 {
+		t.Errorf("formats %q, warnings %q", formats, warnings)
+	}
+}
