@@ -38,6 +38,8 @@ const (
 	TagTimeToLive     = "Time-To-Live"
 	// TagSequencing is Wallaby's own: the mode in which a process is ordered.
 	TagSequencing = "Sequencing"
+	// TagVM is Wallaby's own: the name of the virtual machine that runs a process.
+	TagVM = "VM"
 	// TagAssignment names an assignment in an operator's attestation.
 	TagAssignment = "Assignment"
 )

@@ -91,15 +91,25 @@ type fork struct {
 }
 
 // serveForks hands out copies to those whose nonce has been applied.
-func (e *Engine) serveForks(p *process) {
+func (e *Engine) serveForks(p *process) (lost error) {
 	for _, request := range e.table.takeForks(p, p.live.at) {
+		if lost != nil {
+			e.table.returnFork(p, request)
+			continue
+		}
 		machine, err := p.live.machine.Fork(e.working)
+		if isLost(err) {
+			lost = err
+			e.table.returnFork(p, request)
+			continue
+		}
 		if err != nil {
 			request.done <- forkAnswer{err: fmt.Errorf("copy the state of process %s: %w", p.id, err)}
 			continue
 		}
 		request.done <- forkAnswer{fork: &fork{definition: p.live.definition, machine: machine, last: p.live.last}}
 	}
+	return lost
 }
 
 // fork gives a copy of a process's state at its present head, or later. The

@@ -41,6 +41,9 @@ func (e *Engine) run(p *process) (more bool) {
 	if err == nil {
 		more, err = e.slice(p)
 	}
+	if err != nil && e.running.Err() == nil {
+		more, err = e.lost(p, err)
+	}
 	if p.live != nil && p.live.broken {
 		e.discard(p)
 	}
@@ -102,7 +105,9 @@ func (e *Engine) slice(p *process) (more bool, err error) {
 		if p.live.replayCost >= time.Duration(e.options.SnapshotAfterMS)*time.Millisecond {
 			e.snapshot(p)
 		}
-		e.serveForks(p)
+		if err := e.serveForks(p); err != nil {
+			return false, err
+		}
 		if e.options.Now().Sub(start) > sliceTime {
 			return true, nil
 		}

@@ -67,6 +67,8 @@ func startFailure(process ao.ID, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case isLost(err):
+		return err
 	case errors.Is(err, vm.ErrMemoryLimit):
 		code = ao.CodeTooLarge
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ const testFormat = "test-format"
 //	effects    answer with messages, spawns and an assignment to two processes
 //	wait       block until the driver's gate opens
 //	panic      a fault in the driver
+//	crash N    lose the machine, the first N times that it is run
 //	time       answer with message and env
 type testDriver struct {
 	runs  atomic.Int64  // messages run
@@ -35,6 +37,8 @@ type testDriver struct {
 
 	mu     sync.Mutex
 	orders map[string][]string // process → commands in the order in which they ran
+
+	crashes atomic.Int64 // how often "crash" was run
 }
 
 func newTestDriver() *testDriver {
@@ -74,6 +78,7 @@ type testMachine struct {
 	words  []string
 	before []string
 	fork   bool
+	lost   bool
 }
 
 func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
@@ -113,6 +118,10 @@ func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, erro
 		case <-ctx.Done():
 			return vm.Output{}, ctx.Err()
 		}
+	case "crash":
+		if times, _ := strconv.ParseInt(word, 10, 64); d.crashes.Add(1) <= times {
+			p.lost = true
+		}
 	case "panic":
 		panic("a fault in the driver")
 	case "time":
@@ -121,6 +130,9 @@ func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, erro
 			return vm.Output{}, err
 		}
 		return vm.Output{Response: text}, nil
+	}
+	if p.lost {
+		return vm.Output{}, &vm.LostError{Reason: "as told"}
 	}
 	text, err := json.Marshal(map[string]any{"Output": strings.Join(p.words, ",")})
 	if err != nil {
@@ -178,6 +190,9 @@ func (p *testMachine) restore(r vm.SnapshotReader) error {
 }
 
 func (p *testMachine) Fork(context.Context) (vm.Process, error) {
+	if p.lost {
+		return nil, &vm.LostError{Reason: "as told"}
+	}
 	p.driver.live.Add(1)
 	return &testMachine{driver: p.driver, config: p.config, words: append([]string(nil), p.words...), fork: true}, nil
 }

@@ -15,9 +15,6 @@ import (
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// tagVM names the driver that a process wants.
-const tagVM = "VM"
-
 // loadedModulesMax bounds the loaded modules that the engine itself keeps hold
 // of; processes keep theirs.
 const loadedModulesMax = 64
@@ -94,7 +91,7 @@ func (c *moduleCache) loadNow(ctx context.Context, id ao.ID, name string) (*load
 	if unsupported, ok := errors.AsType[*vm.UnsupportedError](err); ok {
 		return nil, &ao.Error{Code: ao.CodeUnprocessable, Message: fmt.Sprintf("module %q cannot run here: %s", id, unsupported.Feature), Cause: err}
 	}
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || isLost(err) {
 		return nil, err
 	}
 	if err != nil {
@@ -112,7 +109,7 @@ func (c *moduleCache) driver(id ao.ID, format, name string) (vm.Driver, error) {
 		}
 	}
 	if name != "" {
-		return nil, ao.Errorf(ao.CodeUnprocessable, "tag VM asks for %q, which does not run Module-Format %q here", name, format)
+		return nil, ao.Errorf(ao.CodeUnprocessable, "tag VM asks for %q, which does not run Module-Format %q here: wallaby vm list shows what there is", name, format)
 	}
 	return nil, ao.Errorf(ao.CodeUnprocessable, "Module-Format for module %q is not supported", id)
 }
@@ -166,7 +163,7 @@ func (e *Engine) define(ctx context.Context, process ao.ID) (*definition, error)
 	if err != nil {
 		return nil, ao.Errorf(ao.CodeUnprocessable, "process %s names no module: %w", process, err)
 	}
-	module, err := e.modules.load(ctx, id, item.Tags.Get(tagVM))
+	module, err := e.modules.load(ctx, id, item.Tags.Get(ao.TagVM))
 	if err != nil {
 		return nil, err
 	}

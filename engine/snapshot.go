@@ -287,7 +287,7 @@ func (e *Engine) restore(process ao.ID, module vm.Module, config vm.Config, next
 		if err == nil {
 			return machine, one.nonce + 1, nil
 		}
-		if e.working.Err() != nil {
+		if e.working.Err() != nil || isLost(err) {
 			return nil, 0, err
 		}
 		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", process).Uint64("nonce", one.nonce).Err(err).

@@ -10,6 +10,8 @@ type counters struct {
 	evictions   atomic.Uint64
 	snapshots   atomic.Uint64
 	dryRuns     atomic.Uint64
+	lost        atomic.Uint64
+	vmFailures  atomic.Uint64
 }
 
 // Status says what an engine is doing. Totals count since Open.
@@ -28,6 +30,8 @@ type Status struct {
 	EvictionsTotal   uint64
 	SnapshotsTotal   uint64
 	DryRunsTotal     uint64
+	LostTotal        uint64 // machines that were lost, and replaced
+	VMFailuresTotal  uint64 // messages that cost their machine twice
 }
 
 // Status gives the engine's present state.
@@ -41,6 +45,8 @@ func (e *Engine) Status() Status {
 	s.EvictionsTotal = e.counters.evictions.Load()
 	s.SnapshotsTotal = e.counters.snapshots.Load()
 	s.DryRunsTotal = e.counters.dryRuns.Load()
+	s.LostTotal = e.counters.lost.Load()
+	s.VMFailuresTotal = e.counters.vmFailures.Load()
 	return s
 }
 

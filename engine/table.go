@@ -18,7 +18,7 @@ const (
 )
 
 // process is one row of the table. The table's lock guards the upper part; the
-// owner alone uses live.
+// owner alone uses live and loss.
 type process struct {
 	id      ao.ID
 	phase   phase
@@ -33,6 +33,7 @@ type process struct {
 	used    uint64 // when it last ran, in runs of the whole table
 
 	live *live
+	loss loss
 }
 
 // waiter wants to know when a nonce is evaluated or cannot be.
@@ -319,6 +320,13 @@ func (t *table) takeForks(p *process, at uint64) (ready []*forkRequest) {
 	clear(p.forks[len(waiting):])
 	p.forks = waiting
 	return ready
+}
+
+// returnFork takes a wish for a fork back that could not be served.
+func (t *table) returnFork(p *process, request *forkRequest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.forks = append(p.forks, request)
 }
 
 func (t *table) wantsFork(p *process) bool {

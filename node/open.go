@@ -2,14 +2,11 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/raft"
-	"github.com/wallaby-ao/wallaby/vm"
-	"github.com/wallaby-ao/wallaby/vm/wazero"
 )
 
 func (n *Node) openGateway(context.Context) error {
@@ -59,29 +56,21 @@ func (n *Node) openLog(ctx context.Context) error {
 }
 
 func (n *Node) openEngine(ctx context.Context) error {
-	driver, err := wazero.NewDriver(wazero.Options{
-		CacheDir: filepath.Join(n.dir, "cache"),
-		Warn:     func(text string) { n.options.Logger.Warn().Str("pkg", "wazero").Msg(text) },
-	})
+	drivers, err := n.openDrivers()
 	if err != nil {
-		return fmt.Errorf("start the virtual machine: %w", err)
-	}
-	n.onClose("virtual machine", func(context.Context) error { return driver.Close() })
-	var used vm.Driver = driver
-	if n.options.WrapDriver != nil {
-		used = n.options.WrapDriver(driver)
+		return err
 	}
 	e, err := engine.Open(ctx, engine.Options{
 		Log:                 n.log,
 		DB:                  n.state.DB,
-		Drivers:             []vm.Driver{used},
+		Drivers:             drivers,
 		Modules:             modules{n.gateway},
 		Items:               items{n.log, n.gateway},
 		HotBytesMax:         n.options.HotMemoryBytes,
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,
 		Fatal:               n.fail,
-		Logger:              n.options.Logger.With().Str("pkg", "engine").Logger(),
+		Logger:              n.options.Logger,
 	})
 	if err != nil {
 		return err

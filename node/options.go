@@ -40,6 +40,11 @@ type Options struct {
 	// EvaluationTimeoutMS is the wall clock allowed to one message, as the last
 	// resort behind gas; default 60,000.
 	EvaluationTimeoutMS int64
+	// PluginDirs are searched for virtual machines that run as plugins, programs
+	// called wallaby-vm-NAME.
+	PluginDirs []string
+	// PluginMemoryBytes bounds each process of a plugin; default 4 GiB.
+	PluginMemoryBytes uint64
 	// WrapDriver, if set, stands between the engine and the virtual machine, to
 	// record or to measure.
 	WrapDriver func(vm.Driver) vm.Driver

@@ -103,6 +103,7 @@ func (a *app) nodeCommand() *cobra.Command {
 type nodeFlags struct {
 	node      node.Options
 	modules   []string
+	plugins   []string
 	logFormat string
 	logLevel  string
 }
@@ -112,6 +113,8 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.node.HotMemoryBytes, "hot-memory-bytes", 0, "memory for processes that are kept ready (default 512 MiB)")
 	flags.IntVar(&f.node.Workers, "workers", 0, "processes evaluated at once (default one per core)")
 	flags.Int64Var(&f.node.EvaluationTimeoutMS, "evaluation-timeout-ms", 0, "wall clock for one message, behind its gas limit (default 60000)")
+	flags.StringArrayVar(&f.plugins, "plugin-dir", nil, "look for virtual machines in this `DIR`, too (repeatable): see wallaby vm list")
+	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
 	f.registerLog(flags)
 }
 
@@ -134,6 +137,7 @@ func (f *nodeFlags) options(a *app) (node.Options, error) {
 		return options, usageError{err}
 	}
 	options.Logger = logger
+	options.PluginDirs = pluginDirs(f.plugins)
 	return options, nil
 }
 

@@ -126,9 +126,12 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	for _, module := range flags.modules {
 		args = append(args, "--module", module)
 	}
+	for _, dir := range flags.plugins {
+		args = append(args, "--plugin-dir", dir)
+	}
 	for name, value := range map[string]int64{
 		"hot-memory-bytes": int64(flags.node.HotMemoryBytes), "workers": int64(flags.node.Workers),
-		"evaluation-timeout-ms": flags.node.EvaluationTimeoutMS,
+		"evaluation-timeout-ms": flags.node.EvaluationTimeoutMS, "plugin-memory-bytes": int64(flags.node.PluginMemoryBytes),
 	} {
 		if value != 0 {
 			args = append(args, "--"+name, strconv.FormatInt(value, 10))

@@ -57,7 +57,7 @@ func (a *app) spawnCommand() *cobra.Command {
 	var (
 		tagFlags                   []string
 		scheduler, authority, data string
-		name, sequencing           string
+		name, sequencing, machine  string
 	)
 	cmd := &cobra.Command{
 		Use:   "spawn MODULE",
@@ -96,6 +96,9 @@ module file that the node was started with.`,
 				dataitem.Tag{Name: ao.TagModule, Value: module},
 				dataitem.Tag{Name: ao.TagScheduler, Value: or(scheduler, info.Scheduler)},
 			)
+			if machine != "" {
+				tags = append(tags, dataitem.Tag{Name: ao.TagVM, Value: machine})
+			}
 			if sequencing != "" {
 				mode, err := aolog.ParseMode(sequencing)
 				if err != nil {
@@ -110,6 +113,7 @@ module file that the node was started with.`,
 	flags.StringArrayVar(&tagFlags, "tag", nil, "add a tag `NAME=VALUE` (repeatable)")
 	flags.StringVar(&name, "name", "", "the process's `NAME`")
 	flags.StringVar(&sequencing, "sequencing", "", "how it is ordered: `MODE` solo, raft:3, raft:5 or cosigned:K/N (default the node's)")
+	flags.StringVar(&machine, "vm", "", "the virtual machine that runs it, by its `NAME` in wallaby vm list (default the node's)")
 	flags.StringVar(&scheduler, "scheduler", "", "scheduler `ADDRESS` (default the node's)")
 	flags.StringVar(&authority, "authority", "", "`ADDRESS` trusted to push messages (default the node's)")
 	flags.StringVar(&data, "data", " ", "data, or @FILE, or - for standard input")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/wallaby-ao/wallaby/vm"
@@ -60,6 +61,7 @@ func Serve(driver vm.Driver, about About) {
 		HandshakeConfig: Handshake,
 		Plugins:         plugin.PluginSet{"vm": &nothing{}},
 		GRPCServer:      plugin.DefaultGRPCServer,
+		Logger:          hclog.NewNullLogger(),
 	})
 	_ = listener.Close()
 	_ = driver.Close()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -199,6 +200,8 @@ func (w *worker) ask(ctx context.Context, request frame) (frame, error) {
 type stderrTo struct{ warn func(string) }
 
 func (s stderrTo) Write(b []byte) (int, error) {
-	s.warn(string(b))
+	if text := strings.TrimSpace(string(b)); text != "" {
+		s.warn(text)
+	}
 	return len(b), nil
 }

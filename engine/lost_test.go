@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestALostMachineCostsOneAttempt loses the machine at a message once: nobody
+// notices.
+func TestALostMachineCostsOneAttempt(t *testing.T) {
+	b := newBench(t, nil)
+	p := b.spawn()
+	b.send(p, "add a")
+	crash := b.send(p, "crash 1")
+	last := b.send(p, "add b")
+	if got := b.output(p, last); got != `",a,1,b"` {
+		t.Errorf("after a lost machine: %s", got)
+	}
+	if result := b.result(p, crash); result.Result.Error != nil {
+		t.Errorf("the message that was tried again: %s", result.Result.JSON())
+	}
+	if s := b.Status(); s.LostTotal != 1 || s.VMFailuresTotal != 0 {
+		t.Errorf("%d lost, %d failures", s.LostTotal, s.VMFailuresTotal)
+	}
+}
+
+// TestAMessageThatLosesItsMachineTwiceHasNoResult says so to those who ask, loses
+// nothing, and goes on when the fault is gone.
+func TestAMessageThatLosesItsMachineTwiceHasNoResult(t *testing.T) {
+	b := newBench(t, nil)
+	p := b.spawn()
+	b.output(p, b.send(p, "add a"))
+	crash := b.send(p, "crash 3")
+	if _, err := b.Result(b.Context(), p, crash); err == nil || !strings.Contains(err.Error(), "lost twice at nonce 2") {
+		t.Fatalf("error %v", err)
+	}
+	if s := b.Status(); s.VMFailuresTotal == 0 {
+		t.Error("the failure is not counted")
+	}
+	other := b.spawn()
+	if got := b.output(other, b.send(other, "add x")); got != `",x"` {
+		t.Errorf("another process: %s", got)
+	}
+	b.eventually("the process goes on", func() bool {
+		result, err := b.Result(b.Context(), p, crash)
+		return err == nil && string(result.Result.Output) == `",a,3"`
+	})
+}
