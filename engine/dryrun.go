@@ -158,7 +158,16 @@ func (e *Engine) DryRun(ctx context.Context, process ao.ID, message DryRunMessag
 		}
 		wanted = &nonce
 	}
-	copied, err := e.borrow(ctx, process)
+	result, err = e.dryRun(ctx, process, message, wanted, e.borrow)
+	if isLost(err) {
+		// The copy was of a machine that is gone; a fresh one is of a new machine.
+		result, err = e.dryRun(ctx, process, message, wanted, e.fork)
+	}
+	return result, err
+}
+
+func (e *Engine) dryRun(ctx context.Context, process ao.ID, message DryRunMessage, wanted *uint64, get func(context.Context, ao.ID) (*fork, error)) (result ao.Result, err error) {
+	copied, err := get(ctx, process)
 	if err != nil {
 		return ao.Result{}, err
 	}
@@ -169,8 +178,8 @@ func (e *Engine) DryRun(ctx context.Context, process ao.ID, message DryRunMessag
 	}()
 	if wanted != nil && *wanted != copied.last.Nonce {
 		return ao.Result{}, ao.Errorf(ao.CodeUnprocessable,
-			"a dry run at message %s (nonce %d) is not possible: the process has gone on to nonce %d, and only its newest state is kept at hand",
-			*to, *wanted, copied.last.Nonce)
+			"a dry run at nonce %d is not possible: the process has gone on to nonce %d, and only its newest state is kept at hand",
+			*wanted, copied.last.Nonce)
 	}
 	return e.tryOut(ctx, process, copied, message)
 }
@@ -182,7 +191,7 @@ func (e *Engine) tryOut(ctx context.Context, process ao.ID, copied *fork, messag
 	defer context.AfterFunc(e.working, cancel)()
 	l := &live{definition: copied.definition, machine: copied.machine}
 	output, err := l.handle(ctx, appendDryRunMessage(nil, process, message, copied.last.TimestampMS, copied.last.BlockHeight))
-	copied.broken = l.broken
+	copied.broken = l.broken || isLost(err)
 	if err == nil {
 		var decoded outcome
 		if decoded, err = decodeResponse(output.Response, output.GasUsed); err == nil {

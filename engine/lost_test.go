@@ -46,3 +46,20 @@ func TestAMessageThatLosesItsMachineTwiceHasNoResult(t *testing.T) {
 		return err == nil && string(result.Result.Output) == `",a,3"`
 	})
 }
+
+// TestADryRunOnALostMachineIsRunOnAnother loses the machine of a copy.
+func TestADryRunOnALostMachineIsRunOnAnother(t *testing.T) {
+	b := newBench(t, nil)
+	p := b.spawn()
+	b.output(p, b.send(p, "add a"))
+	result, err := b.DryRun(b.Context(), p, DryRunMessage{Owner: "owner", Data: new("crash 1")}, nil)
+	if err != nil || string(result.Output) != `",a,1"` {
+		t.Errorf("%s, %v", result.Output, err)
+	}
+	if _, err := b.DryRun(b.Context(), p, DryRunMessage{Owner: "owner", Data: new("crash 9")}, nil); !isLost(err) {
+		t.Errorf("a dry run that loses every machine: %v", err)
+	}
+	if got := b.output(p, b.send(p, "add b")); got != `",a,b"` {
+		t.Errorf("the process itself: %s", got)
+	}
+}

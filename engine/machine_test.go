@@ -119,7 +119,11 @@ func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, erro
 			return vm.Output{}, ctx.Err()
 		}
 	case "crash":
-		if times, _ := strconv.ParseInt(word, 10, 64); d.crashes.Add(1) <= times {
+		times, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return vm.Output{}, err
+		}
+		if d.crashes.Add(1) <= times {
 			p.lost = true
 		}
 	case "panic":
