@@ -9,7 +9,7 @@ GO=${GO:-go}
 FUZZTIME=${FUZZTIME:-30000x}
 STATICCHECK=${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}
 # Packages in which goroutines share state, so far as they exist.
-concurrent=(log raft engine messenger http arweave/gateway node vm/wazero)
+concurrent=(log raft engine messenger http arweave/gateway node vm/wazero vm/plugin)
 
 check() { "$testsum" check "$counts" "$@"; }
 skip() { "$testsum" skip "$counts" "$@"; }
@@ -27,6 +27,11 @@ npm_ci() {
 
 setup() {
 	check "setup: Go modules" "$GO" mod download
+	if command -v "$("$GO" env CC)" >/dev/null; then
+		check "setup: plugins" scripts/plugins.sh
+	else
+		skip "setup: plugins" "there is no C compiler; wasmer and wasmtime are not compared"
+	fi
 	if ! have_node; then
 		skip "setup: aos modules and npm packages" "node and npm are missing; tests that need them skip"
 		return
@@ -47,6 +52,13 @@ lint() {
 	check "go mod tidy" "$GO" mod tidy -diff
 	check "static build" env CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby
 	check "go vet of bench/peers" "$GO" -C bench/peers vet ./...
+	local machine
+	for machine in wasmer wasmtime; do
+		check "go mod tidy of vm/$machine" "$GO" -C "vm/$machine" mod tidy -diff
+		if command -v "$("$GO" env CC)" >/dev/null; then
+			check "go vet of vm/$machine" "$GO" -C "vm/$machine" vet ./...
+		fi
+	done
 }
 
 gofmt_clean() {
@@ -57,6 +69,14 @@ gofmt_clean() {
 
 unit() {
 	"$testsum" gotest "$counts" "go test" -timeout 10m ./...
+	local machine
+	for machine in wasmer wasmtime; do
+		if command -v "$("$GO" env CC)" >/dev/null; then
+			(cd "vm/$machine" && "$testsum" gotest "$counts" "go test, vm/$machine" -timeout 5m ./...)
+		else
+			skip "go test, vm/$machine" "there is no C compiler"
+		fi
+	done
 	"$testsum" gotest "$counts" "go test, guards taken out" -timeout 5m -tags mutant -run Mutant ./raft
 }
 
@@ -72,7 +92,7 @@ race() {
 	for name in "${concurrent[@]}"; do
 		if [ -d "$name" ]; then packages+=("./$name"); fi
 	done
-	"$testsum" gotest "$counts" "go test -race" -race -timeout 15m "${packages[@]}"
+	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-240} "$testsum" gotest "$counts" "go test -race" -race -timeout 15m "${packages[@]}"
 }
 
 # fuzz runs every target for a short time. The committed corpora run with the

@@ -21,7 +21,7 @@ const module = "github.com/wallaby-ao/wallaby"
 // table is the truth that is enforced, highest level first. A name ending in
 // /* stands for every package below it.
 var table = []level{
-	{6, []string{"cmd/wallaby", "bench", "system"}},
+	{6, []string{"cmd/wallaby", "bench", "system", "vm/plugin/example"}},
 	{5, []string{"node"}},
 	{4, []string{"http", "messenger"}},
 	{3, []string{"engine", "raft", "vm/wazero", "vm/plugin"}},

@@ -1,0 +1,134 @@
+package plugin_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/plugin"
+	"github.com/wallaby-ao/wallaby/vm/vmtest"
+	"github.com/wallaby-ao/wallaby/vm/wasm"
+	"github.com/wallaby-ao/wallaby/vm/wazero"
+)
+
+const (
+	// evaluationsDefault is how many generated messages run on every compiler;
+	// WALLABY_EVALUATIONS changes it.
+	evaluationsDefault = 10_000
+	// The interpreter is fifty times slower, so it runs the first interpretedMax
+	// messages of a history, unless WALLABY_INTERPRETED says more, and of the
+	// batteries the first batteryMax, but all on one module.
+	interpretedMax = 8
+	batteryMax     = 16
+)
+
+// contenders are all engines: the compiler and the interpreter of wazero, and
+// the plugins that make plugins builds.
+func contenders(t *testing.T, interpreted int) []vmtest.Contender {
+	t.Helper()
+	cache := filepath.Join(os.TempDir(), "wallaby-test-cache")
+	var list []vmtest.Contender
+	add := func(driver vm.Driver, err error, most int) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := driver.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		list = append(list, vmtest.Contender{Driver: driver, Most: most})
+	}
+	compiler, err := wazero.NewDriver(wazero.Options{CacheDir: cache})
+	add(compiler, err, 0)
+	interpreter, err := wazero.NewDriver(wazero.Options{Interpreter: true})
+	add(interpreter, err, interpreted)
+	for _, name := range []string{"wasmer", "wasmtime"} {
+		path := filepath.Join("..", "..", "bin", "wallaby-vm-"+name)
+		if _, err := os.Stat(path); err != nil {
+			t.Skipf("SKIPPED: %s is missing, so %s is not compared: run make plugins, which needs a C compiler", path, name)
+		}
+		add(plugin.New(plugin.Options{Path: path, CacheDir: cache + "-plugins", Warn: func(text string) { t.Log(text) }}), nil, 0)
+	}
+	return list
+}
+
+func source(t *testing.T, name, format string) vm.Source {
+	t.Helper()
+	b, err := os.ReadFile(vmtest.ModulePath(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm.Source{Format: format, Bytes: b}
+}
+
+// number reads an environment variable.
+func number(t *testing.T, name string, standard int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return standard
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		t.Fatalf("%s=%q is no number of messages", name, text)
+	}
+	return n
+}
+
+// TestEnginesAreEqual runs what real modules do on every engine: results, gas and
+// states must be the same bytes.
+func TestEnginesAreEqual(t *testing.T) {
+	for _, module := range []struct{ file, format string }{
+		{"aos2_0_1.wasm", wasm.FormatWasm64},
+		{"aos2_0_3.wasm", wasm.FormatWasm64},
+		{"aos2_0_6.wasm", wasm.FormatWasm64},
+		{"aos2_0_6.wasm", wasm.FormatMetered64},
+		{"aos2_0_4_32.wasm", wasm.FormatEmscripten4},
+		{"aos2_0_4_32.wasm", wasm.FormatMetered32},
+	} {
+		t.Run(module.file+" "+module.format, func(t *testing.T) {
+			t.Parallel()
+			most := batteryMax
+			if module.file == "aos2_0_6.wasm" && module.format == wasm.FormatWasm64 {
+				most = 0
+			}
+			all := contenders(t, most)
+			s := source(t, module.file, module.format)
+			vmtest.Equal(t, all, s, vmtest.AosBattery())
+			vmtest.Equal(t, all, s, vmtest.DeepCalls())
+		})
+	}
+}
+
+// TestEnginesAreEqualOverLongHistories runs generated histories.
+func TestEnginesAreEqualOverLongHistories(t *testing.T) {
+	evaluations := number(t, "WALLABY_EVALUATIONS", evaluationsDefault)
+	interpreted := number(t, "WALLABY_INTERPRETED", interpretedMax)
+	kinds := vmtest.Generators()
+	const histories = 4 // of each kind
+	each := evaluations/len(kinds)/histories + 1
+	var total atomic.Int64
+	t.Cleanup(func() { t.Logf("%d evaluations on each compiler", total.Load()) })
+	for _, kind := range kinds {
+		for seed := range uint64(histories) {
+			t.Run(fmt.Sprintf("%s %d", kind, seed), func(t *testing.T) {
+				t.Parallel()
+				module, format := "aos2_0_6.wasm", wasm.FormatWasm64
+				switch seed {
+				case 1:
+					format = wasm.FormatMetered64
+				case 2:
+					module, format = "aos2_0_4_32.wasm", wasm.FormatEmscripten4
+				case 3:
+					module = "aos2_0_3.wasm"
+				}
+				total.Add(int64(vmtest.Equal(t, contenders(t, interpreted), source(t, module, format), vmtest.Generate(kind, seed, each))))
+			})
+		}
+	}
+}

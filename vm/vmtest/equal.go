@@ -1,0 +1,92 @@
+package vmtest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/wallaby-ao/wallaby/vm"
+)
+
+// Contender is a driver that must come to the same as others.
+type Contender struct {
+	Driver vm.Driver
+	// Most is how many messages it runs of a history; 0: all. An interpreter runs
+	// fewer.
+	Most int
+}
+
+// rootEvery is how often Equal compares whole states.
+const rootEvery = 25
+
+// Equal gives the same messages to processes of one module on several drivers,
+// and wants of every message the same response or error, gas and memory size, and
+// now and then and at the end the same state. What a message that failed did is
+// undone. It gives the number of messages run on the first driver.
+func Equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]byte) int {
+	t.Helper()
+	want := make([]string, len(messages))
+	for n, c := range contenders {
+		p := start(t, c.Driver, source, vm.Config{MemoryLimitBytes: 1 << 30})
+		most := len(messages)
+		if c.Most > 0 {
+			most = min(most, c.Most)
+		}
+		for i, message := range messages[:most] {
+			root := i%rootEvery == rootEvery-1 || i == len(messages)-1
+			got := outcome(t, p, message, root)
+			if n == 0 {
+				want[i] = got
+			} else if got != want[i] {
+				t.Fatalf("message %d %.300s\non %s gave\n%.2000s\non %s\n%.2000s", i, message, contenders[0].Driver.Name(), want[i], c.Driver.Name(), got)
+			}
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return len(messages)
+}
+
+// outcome says in words all that a message came to.
+func outcome(t *testing.T, p vm.Process, message []byte, root bool) string {
+	t.Helper()
+	output, err := p.Handle(t.Context(), vm.Call{Message: message, Env: Env(), GasLimit: GasLimit})
+	text := fmt.Sprintf("gas %d, memory %d\n%s\n", output.GasUsed, output.MemoryBytes, output.Response)
+	if err != nil {
+		guest, isGuest := errors.AsType[*vm.GuestError](err)
+		if !isGuest && !isTrap(err) && !errors.Is(err, vm.ErrOutOfGas) && !errors.Is(err, vm.ErrMemoryLimit) && !errors.Is(err, vm.ErrOutputLimit) {
+			t.Fatalf("message %.300s: %v", message, err)
+		}
+		text += err.Error()
+		if isGuest {
+			text += string(guest.Response)
+		}
+		if err := p.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if root {
+		text += fmt.Sprintf("\nstate %x", TakeSnapshot(t, p).Root())
+	}
+	return text
+}
+
+// Root is a hash of the whole state.
+func (s *Snapshot) Root() [32]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n", s.size)
+	for _, name := range slices.Sorted(maps.Keys(s.sections)) {
+		fmt.Fprintf(h, "%s %d\n", name, len(s.sections[name]))
+		h.Write(s.sections[name])
+	}
+	for _, index := range slices.Sorted(maps.Keys(s.pages)) {
+		h.Write(binary.LittleEndian.AppendUint32(nil, index))
+		h.Write(s.pages[index])
+	}
+	return [32]byte(h.Sum(nil))
+}
