@@ -35,6 +35,8 @@ type LoaderTiming struct {
 	StartSeconds float64 `json:"startSeconds"`
 	Seconds      float64 `json:"seconds"`
 	Count        int     `json:"count"`
+	// Milliseconds is the time of each message.
+	Milliseconds []float64 `json:"milliseconds"`
 	// Result is the last message's result, to be compared with ours.
 	Result json.RawMessage `json:"result"`
 }

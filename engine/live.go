@@ -33,13 +33,7 @@ func (e *Engine) open(p *process, next uint64) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := vm.Config{
-		Process:          p.id,
-		MemoryLimitBytes: definition.limits.memoryBytes,
-		OutputLimitBytes: e.options.OutputMaxBytes,
-		TimeoutMS:        e.options.EvaluationTimeoutMS,
-		Host:             e.options.Host,
-	}
+	config := e.config(p.id, definition)
 	machine, at, err := e.restore(p.id, definition.module.code, config, next)
 	if err != nil {
 		return nil, fmt.Errorf("restore process %s: %w", p.id, err)
@@ -58,6 +52,16 @@ func (e *Engine) open(p *process, next uint64) (*live, error) {
 		l.last = before.Assignment
 	}
 	return l, nil
+}
+
+func (e *Engine) config(process ao.ID, d *definition) vm.Config {
+	return vm.Config{
+		Process:          process,
+		MemoryLimitBytes: d.limits.memoryBytes,
+		OutputLimitBytes: e.options.OutputMaxBytes,
+		TimeoutMS:        e.options.EvaluationTimeoutMS,
+		Host:             e.options.Host,
+	}
 }
 
 // startFailure says why a module cannot begin: its fault, unless the node is

@@ -148,6 +148,11 @@ type definition struct {
 
 // define reads a process's definition from its first log entry.
 func (e *Engine) define(ctx context.Context, process ao.ID) (*definition, error) {
+	return e.defineOn(ctx, process, nil)
+}
+
+// defineOn has another machine run the process than it asks for.
+func (e *Engine) defineOn(ctx context.Context, process ao.ID, machine *string) (*definition, error) {
 	entry, err := e.options.Log.Read(ctx, process, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read process %s: %w", process, err)
@@ -163,7 +168,11 @@ func (e *Engine) define(ctx context.Context, process ao.ID) (*definition, error)
 	if err != nil {
 		return nil, ao.Errorf(ao.CodeUnprocessable, "process %s names no module: %w", process, err)
 	}
-	module, err := e.modules.load(ctx, id, item.Tags.Get(ao.TagVM))
+	driver := item.Tags.Get(ao.TagVM)
+	if machine != nil {
+		driver = *machine
+	}
+	module, err := e.modules.load(ctx, id, driver)
 	if err != nil {
 		return nil, err
 	}

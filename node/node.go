@@ -38,6 +38,8 @@ type Node struct {
 	modules   []Module
 	// adminToken is what an operator shows.
 	adminToken string
+	// replaying is held by the replay in hand.
+	replaying sync.Mutex
 
 	failed    chan error
 	ready     chan struct{}

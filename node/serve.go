@@ -176,6 +176,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathInfo:       n.serveInfo,
 		PathProcesses:  n.serveProcesses,
 		PathSequencing: n.serveSequencing,
+		PathReplay:     n.serveReplay,
 		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }

@@ -28,11 +28,14 @@ const run = async (message) => {
 
 await run(job.first)
 let last
+const milliseconds = []
 const started = process.hrtime.bigint()
 for (const message of job.messages) {
+  const begun = process.hrtime.bigint()
   last = await run(message)
+  milliseconds.push(Number(process.hrtime.bigint() - begun) / 1e6)
 }
 const seconds = Number(process.hrtime.bigint() - started) / 1e9
 const startSeconds = Number(started - opened) / 1e9
 const { Memory, ...result } = last
-console.log(JSON.stringify({ startSeconds, seconds, count: job.messages.length, result }))
+console.log(JSON.stringify({ startSeconds, seconds, count: job.messages.length, milliseconds, result }))

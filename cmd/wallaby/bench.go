@@ -11,6 +11,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/bench"
 	"github.com/wallaby-ao/wallaby/internal/procs"
+	"github.com/wallaby-ao/wallaby/vm/plugin"
 )
 
 // benchFlags are common to all benchmarks.
@@ -28,7 +29,7 @@ func (a *app) benchCommand() *cobra.Command {
 peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
 	cmd.AddCommand(
-		a.benchNodeCommand(), a.benchReplayCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchLogCommand(),
+		a.benchNodeCommand(), a.benchReplayCommand(), a.benchVMCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchLogCommand(),
 		a.benchMemoryCommand(), a.benchScaleCommand(), a.benchLogLoadCommand(), a.benchFillCommand(),
 	)
 	return cmd
@@ -142,6 +143,44 @@ func (a *app) benchReplayCommand() *cobra.Command {
 	flags.register(cmd, true)
 	_ = cmd.Flags().MarkHidden("seconds")
 	cmd.Flags().IntVar(&messages, "messages", 10_000, "messages of the process")
+	return cmd
+}
+
+func (a *app) benchVMCommand() *cobra.Command {
+	var (
+		flags  benchFlags
+		rounds int
+		dirs   []string
+	)
+	cmd := &cobra.Command{
+		Use:   "vm",
+		Short: "Virtual machines on the work of an aos process, beside the reference loader",
+		Long: `vm has every virtual machine that wallaby vm list shows but the interpreter do the
+same work, in turns, and the reference loader in its mode without copies. It also
+measures how long each takes to begin: to compile, to load what is compiled, to boot,
+to save a state and to go on from it. Medians over all rounds; all answers must be
+equal.`,
+		Example: "  make plugins && wallaby bench vm\n  wallaby bench vm --rounds 20 -o json",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, remove, err := flags.scratch()
+			if err != nil {
+				return err
+			}
+			defer remove()
+			rows, notes, err := bench.VM(cmd.Context(), bench.VMOptions{
+				Dir: dir, Module: flags.module, Plugins: plugin.Find(pluginDirs(dirs)...), Rounds: max(1, rounds), Progress: a.progress,
+			})
+			if err != nil {
+				return err
+			}
+			return a.printReport(rows, notes...)
+		},
+	}
+	flags.register(cmd, true)
+	_ = cmd.Flags().MarkHidden("seconds")
+	cmd.Flags().IntVar(&rounds, "rounds", 5, "how often the machines take turns")
+	cmd.Flags().StringArrayVar(&dirs, "plugin-dir", nil, "look for plugins in this `DIR`, too (repeatable)")
 	return cmd
 }
 

@@ -78,7 +78,9 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 	}
 	if err != nil {
 		w.kill("it did not start")
-		return nil, fmt.Errorf("start %s: %w", o.Path, err)
+		// go-plugin explains itself in several lines.
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return nil, fmt.Errorf("start %s: it does not behave as a plugin of this wallaby (%s)", o.Path, strings.TrimSpace(first))
 	}
 	w.watch.Go(func() { w.check(protocol, o.MemoryBytesMax) })
 	return w, ctx.Err()

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/engine"
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+func (a *app) replayCommand() *cobra.Command {
+	var machines []string
+	cmd := &cobra.Command{
+		Use:   "replay PROCESS",
+		Short: "Run a process's whole log again, on several virtual machines at once",
+		Long: `replay has the node run a process from its beginning on each machine side by side.
+Every result is compared with those of the others and with what the node has
+stored, and now and then the whole states. It ends at the first that differs, with
+exit code 1. Nothing is stored. Ask the node on its own machine.`,
+		Example: "  wallaby replay PID --vm wazero\n  wallaby replay PID --vm wazero,wasmer,wasmtime",
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			process, err := parseProcess(args[0])
+			if err != nil {
+				return err
+			}
+			state, err := a.replay(cmd.Context(), process, machines)
+			if err != nil {
+				return err
+			}
+			if err := a.printReplay(state); err != nil {
+				return err
+			}
+			if state.Divergence != nil {
+				return fmt.Errorf("the replay differs at nonce %d", state.Divergence.Nonce)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&machines, "vm", []string{"wazero"}, "`NAMES` of virtual machines, of wallaby vm list")
+	return cmd
+}
+
+// replay follows the node's lines to the last.
+func (a *app) replay(ctx context.Context, process ao.ID, machines []string) (engine.Replay, error) {
+	var state engine.Replay
+	target := strings.TrimRight(a.url, "/") + node.PathReplay + "?" + url.Values{"process": {process.String()}, "vm": machines}.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return state, usageError{err}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return state, fmt.Errorf("ask %s for a replay: %w: is the node running?", a.url, err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var line node.ReplayLine
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || response.StatusCode != http.StatusOK {
+			return state, fmt.Errorf("%s", refusalText(lines.Bytes(), line.Error))
+		}
+		if line.Error != "" {
+			return state, errors.New(line.Error)
+		}
+		state = line.Replay
+		fmt.Fprintf(a.stderr, "\rwallaby: %d messages", state.Messages)
+	}
+	fmt.Fprintln(a.stderr)
+	if err := lines.Err(); err != nil {
+		return state, fmt.Errorf("read the replay: %w", err)
+	}
+	if !state.Done {
+		return state, errors.New("the node went away in the middle of the replay")
+	}
+	return state, nil
+}
+
+func refusalText(body []byte, decoded string) string {
+	if decoded != "" {
+		return decoded
+	}
+	return strings.TrimSpace(string(body))
+}
+
+func (a *app) printReplay(state engine.Replay) error {
+	if a.output == outputJSON {
+		return a.printJSON(state)
+	}
+	var rows [][]string
+	for _, m := range state.Machines {
+		rate := "-"
+		if m.Seconds > 0 {
+			rate = strconv.FormatFloat(float64(state.Messages)/m.Seconds, 'f', 0, 64)
+		}
+		rows = append(rows, []string{m.VM, strconv.FormatUint(state.Messages, 10), rate, m.Results.String(), m.Root.String()})
+	}
+	if err := a.printTable([]string{"VM", "MESSAGES", "PER SECOND", "RESULTS", "STATE ROOT"}, rows); err != nil {
+		return err
+	}
+	d := state.Divergence
+	if d == nil {
+		fmt.Fprintln(a.stdout, "\nequal: every result, and the state at the end")
+		return nil
+	}
+	fmt.Fprintf(a.stdout, "\nnonce %d, message %s\n%s: %s\n%s: %s\n", d.Nonce, d.Message, d.VM, d.Result, d.Against, d.Wanted)
+	return nil
+}

@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/vm"
+)
+
+// Replay is what replaying a process on some machines came to.
+type Replay struct {
+	Process  ao.ID           `json:"process"`
+	Machines []ReplayMachine `json:"machines"`
+	// Messages is how many nonces were run on every machine; the results of all
+	// but the last were equal if there is a Divergence.
+	Messages   uint64            `json:"messages"`
+	Divergence *ReplayDivergence `json:"divergence,omitempty"`
+	Done       bool              `json:"done"`
+}
+
+// ReplayMachine is one machine's part.
+type ReplayMachine struct {
+	VM      string  `json:"vm"`
+	Seconds float64 `json:"seconds"` // spent on messages
+	Results ao.ID   `json:"results"` // SHA-256 over all results, in order
+	Root    ao.ID   `json:"root"`    // of the state at the end
+}
+
+// ReplayDivergence is the first nonce at which a machine came to something else
+// than the first machine, or than what this node has stored.
+type ReplayDivergence struct {
+	Nonce   uint64 `json:"nonce"`
+	Message ao.ID  `json:"message"`
+	VM      string `json:"vm"`
+	Result  string `json:"result"`
+	Against string `json:"against"` // a machine's name, or "stored"
+	Wanted  string `json:"wanted"`
+}
+
+const (
+	replayMachinesMax = 8
+	// replayProgress is how often a replay tells how far it is.
+	replayProgress = 250 * time.Millisecond
+	// replayRootEvery is after how many nonces whole states are compared, too.
+	replayRootEvery = 100
+)
+
+// Replay runs a process's whole log on several machines side by side, from its
+// beginning, and compares every result with each other and with what is stored,
+// and now and then the states. progress is called now and then and at the end;
+// its error ends the replay. Nothing is stored.
+func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, progress func(Replay) error) error {
+	if len(machines) == 0 || len(machines) > replayMachinesMax {
+		return ao.Errorf(ao.CodeInvalid, "name one to %d virtual machines, not %d", replayMachinesMax, len(machines))
+	}
+	head, err := e.head(ctx, process)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.running, cancel)()
+	r := &replayer{engine: e, seen: map[ao.ID]bool{}, told: e.options.Now(), progress: progress}
+	r.state.Process = process
+	defer r.close()
+	for _, name := range machines {
+		if err := r.open(ctx, process, name); err != nil {
+			return err
+		}
+	}
+	err = e.options.Log.Range(ctx, process, 0, head.Nonce, func(entry aolog.Entry) error { return r.step(ctx, entry) })
+	if errors.Is(err, errDiverged) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("replay process %s: %w", process, err)
+	}
+	if r.state.Divergence == nil {
+		if err := r.compareRoots(head.Nonce); err != nil {
+			return err
+		}
+	}
+	r.state.Done = true
+	return progress(r.tell())
+}
+
+var errDiverged = errors.New("machines came to different results")
+
+// replayer is a replay in progress.
+type replayer struct {
+	engine   *Engine
+	lives    []*live
+	hashes   []ao.ID
+	state    Replay
+	seen     map[ao.ID]bool
+	told     time.Time
+	progress func(Replay) error
+}
+
+func (r *replayer) open(ctx context.Context, process ao.ID, name string) error {
+	definition, err := r.engine.defineOn(ctx, process, &name)
+	if err != nil {
+		return err
+	}
+	machine, err := definition.module.code.New(ctx, r.engine.config(process, definition), nil)
+	if err != nil {
+		return startFailure(process, err)
+	}
+	r.lives = append(r.lives, &live{definition: definition, machine: machine})
+	r.hashes = append(r.hashes, ao.ID{})
+	r.state.Machines = append(r.state.Machines, ReplayMachine{VM: name})
+	return nil
+}
+
+func (r *replayer) close() {
+	for _, l := range r.lives {
+		if err := l.machine.Close(); err != nil {
+			r.engine.options.Logger.Warn().Str("pkg", "engine").Err(err).Msg("close a replayed process")
+		}
+	}
+}
+
+// step runs one entry everywhere.
+func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
+	id := messageID(entry)
+	result := emptyResult().JSON()
+	var message []byte
+	if !r.seen[id] {
+		r.seen[id] = true
+		var err error
+		if message, err = r.engine.message(nil, entry); err != nil {
+			return err
+		}
+	}
+	var first []byte
+	for i, l := range r.lives {
+		if err := l.follows(entry); err != nil {
+			return err
+		}
+		if message != nil {
+			begun := r.engine.options.Now()
+			outcome, err := l.apply(ctx, message)
+			if err != nil {
+				return fmt.Errorf("nonce %d on %s: %w", entry.Nonce, r.state.Machines[i].VM, err)
+			}
+			r.state.Machines[i].Seconds += r.engine.options.Now().Sub(begun).Seconds()
+			result = outcome.result.JSON()
+		}
+		l.step(entry)
+		r.hashes[i] = sha256.Sum256(append(r.hashes[i][:], result...))
+		if i == 0 {
+			first = result
+		} else if string(result) != string(first) {
+			return r.diverge(entry.Nonce, id, i, string(result), r.state.Machines[0].VM, string(first))
+		}
+	}
+	r.state.Messages++
+	if stored, err := r.engine.store.record(entry.Process, entry.Nonce); err == nil && string(stored.result) != string(first) {
+		return r.diverge(entry.Nonce, id, 0, string(first), "stored", string(stored.result))
+	}
+	if entry.Nonce%replayRootEvery == replayRootEvery-1 {
+		if err := r.compareRoots(entry.Nonce); err != nil {
+			return err
+		}
+		if r.state.Divergence != nil {
+			return errDiverged
+		}
+	}
+	if now := r.engine.options.Now(); now.Sub(r.told) > replayProgress {
+		r.told = now
+		return r.progress(r.tell())
+	}
+	return nil
+}
+
+func (r *replayer) diverge(nonce uint64, message ao.ID, machine int, result, against, wanted string) error {
+	r.state.Divergence = &ReplayDivergence{Nonce: nonce, Message: message, VM: r.state.Machines[machine].VM, Result: result, Against: against, Wanted: wanted}
+	return errDiverged
+}
+
+// compareRoots compares whole states after a nonce.
+func (r *replayer) compareRoots(nonce uint64) error {
+	for i, l := range r.lives {
+		var w rootWriter
+		if err := l.machine.Snapshot(&w); err != nil {
+			return fmt.Errorf("read the state on %s: %w", r.state.Machines[i].VM, err)
+		}
+		r.state.Machines[i].Root = stateRoot(&w.manifest)
+		if root, want := r.state.Machines[i].Root, r.state.Machines[0].Root; root != want && r.state.Divergence == nil {
+			_ = r.diverge(nonce, ao.ID{}, i, "state root "+root.String(), r.state.Machines[0].VM, "state root "+want.String())
+		}
+	}
+	return nil
+}
+
+func (r *replayer) tell() Replay {
+	state := r.state
+	state.Machines = slices.Clone(state.Machines)
+	for i := range state.Machines {
+		state.Machines[i].Results = r.hashes[i]
+	}
+	return state
+}
+
+// rootWriter keeps what the root of a state is made of.
+type rootWriter struct{ manifest manifest }
+
+var _ vm.SnapshotWriter = (*rootWriter)(nil)
+
+// Section keeps a section.
+func (w *rootWriter) Section(name string, value []byte) error {
+	w.manifest.sections = append(w.manifest.sections, section{name, append([]byte(nil), value...)})
+	return nil
+}
+
+// Memory keeps the memory's size.
+func (w *rootWriter) Memory(sizeBytes uint64) error {
+	w.manifest.memoryBytes = sizeBytes
+	return nil
+}
+
+// Page keeps a page's hash.
+func (w *rootWriter) Page(index uint32, data []byte) error {
+	if hash := ao.ID(sha256.Sum256(data)); hash != zeroPage {
+		w.manifest.pages = append(w.manifest.pages, pageReference{index, hash})
+	}
+	return nil
+}
