@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GO FUZZTIME STATICCHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build plugins modules test unit race lint fuzz e2e test-system bench peers clean
+.PHONY: help dev build plugins modules test unit race lint fuzz e2e test-system bench bench-vm peers clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: build ## measure a node and its peers (ARGS="node -o json")
 
 plugins: ## build bin/wallaby-vm-wasmtime and bin/wallaby-vm-wasmer (cgo)
 	@scripts/plugins.sh
+
+bench-vm: build plugins ## compare the virtual machines, and the reference loader
+	bin/wallaby bench vm
 
 peers: ## build bin/wallaby-peers, which bench log measures beside wallaby
 	cd bench/peers && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/wallaby-peers .

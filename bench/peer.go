@@ -27,6 +27,9 @@ type LoaderJob struct {
 	First      json.RawMessage   `json:"first"`
 	Messages   []json.RawMessage `json:"messages"`
 	KeepMemory bool              `json:"keepMemory"`
+	// WarmUpMS is how long the last message is repeated before anything is timed,
+	// so that V8 has compiled what is hot.
+	WarmUpMS int64 `json:"warmUpMS"`
 }
 
 // LoaderTiming is how long a battery took.

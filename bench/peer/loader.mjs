@@ -1,6 +1,6 @@
 // Runs a battery of messages through the reference loader and prints how long
 // they took. Standard input is one JSON object:
-//   { wasm, format, env, first, messages, keepMemory }
+//   { wasm, format, env, first, messages, keepMemory, warmUpMS }
 // first boots the process, then the messages run. With keepMemory the
 // loader works on its live buffer; without, it copies the whole memory in and
 // out for every message, which is its default.
@@ -27,6 +27,11 @@ const run = async (message) => {
 }
 
 await run(job.first)
+if (job.warmUpMS > 0) {
+  await run(job.messages[0])
+  const end = process.hrtime.bigint() + BigInt(job.warmUpMS) * 1_000_000n
+  while (process.hrtime.bigint() < end) await run(job.messages.at(-1))
+}
 let last
 const milliseconds = []
 const started = process.hrtime.bigint()
