@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -103,6 +104,35 @@ func TestEnginesAreEqual(t *testing.T) {
 			vmtest.Equal(t, all, s, vmtest.DeepCalls())
 		})
 	}
+}
+
+// TestEnginesAreEqualOnSqlite runs the module with vector instructions, some of
+// which wasmer 2.0 does not know: it says so and runs nothing.
+func TestEnginesAreEqualOnSqlite(t *testing.T) {
+	s := source(t, "sqlite.wasm", wasm.FormatWasm64)
+	var able []vmtest.Contender
+	for _, c := range contenders(t, batteryMax) {
+		_, err := c.Driver.Load(t.Context(), s)
+		if _, refused := errors.AsType[*vm.UnsupportedError](err); refused && c.Driver.Name() == "wasmer" {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		able = append(able, c)
+	}
+	if len(able) != 3 {
+		t.Errorf("%d engines run sqlite", len(able))
+	}
+	messages := vmtest.AosBattery()[:batteryMax]
+	for i, lua := range []string{
+		`local sqlite = require("lsqlite3"); DB = sqlite.open_memory(); return DB:exec("create table t (id integer primary key, name text, amount real)")`,
+		`for i = 1, 50 do DB:exec(string.format("insert into t (name, amount) values ('n%d', %d / 3.0)", i, i)) end; return DB:total_changes()`,
+		`local n = 0; for row in DB:nrows("select name, sum(amount) as s from t group by length(name) order by s desc") do n = n + row.s end; return n`,
+	} {
+		messages = append(messages, vmtest.Eval(1000+i, lua))
+	}
+	vmtest.Equal(t, able, s, messages)
 }
 
 // TestEnginesAreEqualOverLongHistories runs generated histories.
