@@ -106,6 +106,15 @@ func TestEnginesAreEqual(t *testing.T) {
 	}
 }
 
+// TestStatesMoveBetweenEngines has each engine go on from the state of the one
+// before, for a thousand messages.
+func TestStatesMoveBetweenEngines(t *testing.T) {
+	all := contenders(t, 0)
+	compilers := []vmtest.Contender{all[0], all[2], all[3], all[0]} // without the interpreter, and back
+	vmtest.Relay(t, compilers, source(t, "aos2_0_6.wasm", wasm.FormatWasm64), vmtest.Generate("token", 9, 4000))
+	vmtest.Relay(t, all, source(t, "aos2_0_4_32.wasm", wasm.FormatEmscripten4), vmtest.AosBattery()[:batteryMax])
+}
+
 // TestEnginesAreEqualOnSqlite runs the module with vector instructions, some of
 // which wasmer 2.0 does not know: it says so and runs nothing.
 func TestEnginesAreEqualOnSqlite(t *testing.T) {

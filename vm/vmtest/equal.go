@@ -52,6 +52,43 @@ func Equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]
 	return len(messages)
 }
 
+// Relay runs messages on one driver after the other: each takes the state over
+// from the one before, by a snapshot, and runs its share. In the end the state must
+// be that of the first driver alone.
+func Relay(t *testing.T, contenders []Contender, source vm.Source, messages [][]byte) {
+	t.Helper()
+	alone := start(t, contenders[0].Driver, source, vm.Config{})
+	for _, message := range messages {
+		outcome(t, alone, message, false)
+	}
+	var state *Snapshot
+	share := (len(messages) + len(contenders) - 1) / len(contenders)
+	for i, c := range contenders {
+		module, err := c.Driver.Load(t.Context(), source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var from vm.SnapshotReader
+		if state != nil {
+			from = state.Reader()
+		}
+		p, err := module.New(t.Context(), vm.Config{}, from)
+		if err != nil {
+			t.Fatalf("%s cannot go on from the state: %v", c.Driver.Name(), err)
+		}
+		for _, message := range messages[min(i*share, len(messages)):min((i+1)*share, len(messages))] {
+			outcome(t, p, message, false)
+		}
+		state = TakeSnapshot(t, p)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !state.Equal(TakeSnapshot(t, alone)) {
+		t.Error("the state that went from engine to engine is another one")
+	}
+}
+
 // outcome says in words all that a message came to.
 func outcome(t *testing.T, p vm.Process, message []byte, root bool) string {
 	t.Helper()
