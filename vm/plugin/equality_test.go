@@ -106,6 +106,16 @@ func TestEnginesAreEqual(t *testing.T) {
 	}
 }
 
+// TestEnginesFailAlike runs a module into every trap and limit there is.
+func TestEnginesFailAlike(t *testing.T) {
+	const enough = 300_000_000
+	for _, format := range wasm.Formats() {
+		t.Run(format, func(t *testing.T) {
+			vmtest.EqualWithin(t, contenders(t, 0), vm.Source{Format: format, Bytes: vmtest.Guest()}, vmtest.GuestCommands(), enough)
+		})
+	}
+}
+
 // TestStatesMoveBetweenEngines has each engine go on from the state of the one
 // before, for a thousand messages.
 func TestStatesMoveBetweenEngines(t *testing.T) {

@@ -29,6 +29,12 @@ const rootEvery = 25
 // undone. It gives the number of messages run on the first driver.
 func Equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]byte) int {
 	t.Helper()
+	return EqualWithin(t, contenders, source, messages, GasLimit)
+}
+
+// EqualWithin is Equal under another gas limit.
+func EqualWithin(t *testing.T, contenders []Contender, source vm.Source, messages [][]byte, gas uint64) int {
+	t.Helper()
 	want := make([]string, len(messages))
 	for n, c := range contenders {
 		p := start(t, c.Driver, source, vm.Config{MemoryLimitBytes: 1 << 30})
@@ -38,7 +44,7 @@ func Equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]
 		}
 		for i, message := range messages[:most] {
 			root := i%rootEvery == rootEvery-1 || i == len(messages)-1
-			got := outcome(t, p, message, root)
+			got := outcome(t, p, message, gas, root)
 			if n == 0 {
 				want[i] = got
 			} else if got != want[i] {
@@ -52,6 +58,18 @@ func Equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]
 	return len(messages)
 }
 
+// GuestCommands are messages for Guest that reach all that it does, each failure
+// between two that go well.
+func GuestCommands() [][]byte {
+	var messages [][]byte
+	for _, command := range []string{
+		"count", "time", "zoom", "output", "no", "junk", "loop", "recurse", "bomb", "heap", "unreachable", "divide", "pointer", "write", "string", "file",
+	} {
+		messages = append(messages, []byte(`"`+command+`"`), []byte(`"count"`))
+	}
+	return messages
+}
+
 // Relay runs messages on one driver after the other: each takes the state over
 // from the one before, by a snapshot, and runs its share. In the end the state must
 // be that of the first driver alone.
@@ -59,7 +77,7 @@ func Relay(t *testing.T, contenders []Contender, source vm.Source, messages [][]
 	t.Helper()
 	alone := start(t, contenders[0].Driver, source, vm.Config{})
 	for _, message := range messages {
-		outcome(t, alone, message, false)
+		outcome(t, alone, message, GasLimit, false)
 	}
 	var state *Snapshot
 	share := (len(messages) + len(contenders) - 1) / len(contenders)
@@ -77,7 +95,7 @@ func Relay(t *testing.T, contenders []Contender, source vm.Source, messages [][]
 			t.Fatalf("%s cannot go on from the state: %v", c.Driver.Name(), err)
 		}
 		for _, message := range messages[min(i*share, len(messages)):min((i+1)*share, len(messages))] {
-			outcome(t, p, message, false)
+			outcome(t, p, message, GasLimit, false)
 		}
 		state = TakeSnapshot(t, p)
 		if err := p.Close(); err != nil {
@@ -90,9 +108,9 @@ func Relay(t *testing.T, contenders []Contender, source vm.Source, messages [][]
 }
 
 // outcome says in words all that a message came to.
-func outcome(t *testing.T, p vm.Process, message []byte, root bool) string {
+func outcome(t *testing.T, p vm.Process, message []byte, gas uint64, root bool) string {
 	t.Helper()
-	output, err := p.Handle(t.Context(), vm.Call{Message: message, Env: Env(), GasLimit: GasLimit})
+	output, err := p.Handle(t.Context(), vm.Call{Message: message, Env: Env(), GasLimit: gas})
 	text := fmt.Sprintf("gas %d, memory %d\n%s\n", output.GasUsed, output.MemoryBytes, output.Response)
 	if err != nil {
 		guest, isGuest := errors.AsType[*vm.GuestError](err)
