@@ -144,7 +144,8 @@ func (e *Engine) ResultAt(ctx context.Context, process ao.ID, nonce uint64) (Eva
 	}
 	evaluation, ok, err := e.stored(process, nonce)
 	if err == nil && !ok {
-		err = fmt.Errorf("evaluation of process %s at nonce %d is missing", process, nonce)
+		err = errMissing(process, nonce)
+		e.fatal(err)
 	}
 	return evaluation, err
 }
@@ -179,6 +180,14 @@ func (e *Engine) stored(process ao.ID, nonce uint64) (Evaluation, bool, error) {
 	}
 	evaluation, err := found.evaluation(process, nonce)
 	return evaluation, err == nil, err
+}
+
+// ErrDamaged is wrapped by what Options.Fatal is told when the store misses what
+// the engine has put there. All of it can be evaluated again from the log.
+var ErrDamaged = errors.New("the store of results is damaged")
+
+func errMissing(process ao.ID, nonce uint64) error {
+	return fmt.Errorf("%w: it has lost the evaluation of process %s at nonce %d", ErrDamaged, process, nonce)
 }
 
 // fatal reports a fault after which the node must not go on.

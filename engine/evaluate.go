@@ -208,6 +208,9 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 // reevaluate brings the state past a nonce whose evaluation is stored.
 func (e *Engine) reevaluate(l *live, entry aolog.Entry) error {
 	stored, err := e.store.record(entry.Process, entry.Nonce)
+	if isMissing(err) {
+		return errMissing(entry.Process, entry.Nonce)
+	}
 	if err != nil {
 		return fmt.Errorf("read evaluation of process %s at nonce %d: %w", entry.Process, entry.Nonce, err)
 	}
@@ -283,7 +286,7 @@ func (e *Engine) block(p *process, err error) {
 		}
 		e.table.mark(p, true)
 	}
-	if errors.Is(err, aolog.ErrCorrupt) {
+	if errors.Is(err, aolog.ErrCorrupt) || errors.Is(err, ErrDamaged) {
 		e.fatal(err)
 	}
 	e.table.refuse(p, visible(err))

@@ -26,6 +26,7 @@ const testFormat = "test-format"
 //	wait       block until the driver's gate opens
 //	panic      a fault in the driver
 //	crash N    lose the machine, the first N times that it is run
+//	broken W   lose the machine until the driver is mended, then as add
 //	time       answer with message and env
 type testDriver struct {
 	runs  atomic.Int64  // messages run
@@ -39,6 +40,7 @@ type testDriver struct {
 	orders map[string][]string // process → commands in the order in which they ran
 
 	crashes atomic.Int64 // how often "crash" was run
+	mended  atomic.Bool  // "broken" loses no machine any more
 }
 
 func newTestDriver() *testDriver {
@@ -126,6 +128,8 @@ func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, erro
 		if d.crashes.Add(1) <= times {
 			p.lost = true
 		}
+	case "broken":
+		p.lost = p.lost || !p.driver.mended.Load()
 	case "panic":
 		panic("a fault in the driver")
 	case "time":
