@@ -205,16 +205,6 @@ const (
 	operatorWallet  = "operator.json"
 )
 
-func (n *Node) openState(context.Context) error {
-	state, err := openState(filepath.Join(n.dir, "state"), n.fail)
-	if err != nil {
-		return err
-	}
-	n.state = state
-	n.onClose("results", func(context.Context) error { return state.Close() })
-	return nil
-}
-
 // SchedulerAddress is the address that processes name in their Scheduler tag,
 // in the form that gateways index.
 func (n *Node) SchedulerAddress() string { return dataitem.AddressOf(n.scheduler.Owner()).String() }

@@ -69,7 +69,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 		HotBytesMax:         n.options.HotMemoryBytes,
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,
-		Fatal:               n.fail,
+		Fatal:               n.engineFailed,
 		Logger:              n.options.Logger,
 	})
 	if err != nil {

@@ -259,6 +259,7 @@ func (n *Node) newMetrics() *aohttp.Metrics {
 	gauge("wallaby_evaluation_lag_messages", "Messages in the log that are not evaluated yet.", func() int { return int(n.engine.Status().LaggingMessages) })
 	gauge("wallaby_outbox_pending", "Effects to deliver.", func() int { return n.engine.Status().OutboxPending })
 	gauge("wallaby_block_height", "Height of the gateway's newest block.", func() int { return int(n.gateway.Height()) })
+	gauge("wallaby_results_checked", "1 when the store of results has been read through since the start.", n.stateChecked)
 	m.Counter("wallaby_evaluations_total", "Messages evaluated, replays included.", func() float64 { return float64(n.engine.Status().EvaluationsTotal) })
 	m.Counter("wallaby_vm_lost_total", "Virtual machines that crashed, hung or took too much, and were replaced.", func() float64 { return float64(n.engine.Status().LostTotal) })
 	m.Counter("wallaby_vm_failures_total", "Messages that cost their virtual machine twice and have no result.", func() float64 { return float64(n.engine.Status().VMFailuresTotal) })

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand"
 	"net"
 	"net/http"
@@ -195,6 +196,20 @@ func (p *process) awaitReady() {
 // said since it was started then.
 func (p *process) readyOrEnded() (out string, ended bool) {
 	p.t.Helper()
+	return p.awaitOrEnded("ready", isReady)
+}
+
+// checkedOrEnded waits until a node serves and has read through all its files, or
+// ended by itself, and gives what it said since it was started then.
+func (p *process) checkedOrEnded() (out string, ended bool) {
+	p.t.Helper()
+	return p.awaitOrEnded("done with reading its files through", func(p *process) bool {
+		return isReady(p) && strings.Contains(p.metrics(), "\nwallaby_results_checked 1\n")
+	})
+}
+
+func (p *process) awaitOrEnded(what string, done func(*process) bool) (out string, ended bool) {
+	p.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-p.ended:
@@ -202,13 +217,27 @@ func (p *process) readyOrEnded() (out string, ended bool) {
 			return all[strings.LastIndex(all, startMark)+len(startMark):], true
 		default:
 		}
-		if isReady(p) {
+		if done(p) {
 			return "", false
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("node %s is not ready after a minute", p.id)
+			p.t.Fatalf("node %s is not %s after a minute", p.id, what)
 		}
 	}
+}
+
+// metrics gives what a node counts, or nothing when it is down.
+func (p *process) metrics() string {
+	response, err := http.Get(p.base + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		return ""
+	}
+	return string(b)
 }
 
 // startMark separates what a node says in each of its lives.

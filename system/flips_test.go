@@ -202,7 +202,7 @@ func TestFlippedBitsAreMendedOrNamed(t *testing.T) {
 		f := flipIn(t, paths[kind], random)
 		t.Log(f)
 		victim.start()
-		if out, ended := victim.readyOrEnded(); ended {
+		if out, ended := victim.checkedOrEnded(); ended {
 			checkRefusal(t, f, out)
 			refused[kind]++
 			f.restore(t)

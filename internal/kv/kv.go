@@ -22,6 +22,7 @@ type DB struct {
 	*badger.DB
 
 	watch *watch
+	scrub *scrub
 }
 
 // Open opens or makes the database that options describe; their logger is
@@ -30,15 +31,18 @@ type DB struct {
 //
 // An error that wraps ErrDamaged means that the files cannot be used. Badger
 // leaves a damaged table out with no more than a line in its log, so a line of
-// that kind counts as damage. With OnTableRead or OnTableAndBlockRead for a
-// ChecksumVerificationMode every table is read through here: a key in a block
-// that badger finds damaged later is to badger just not there.
+// that kind counts as damage. A key in a block that badger finds damaged is to
+// badger just not there, so every table is read through once: here with
+// OnTableRead or OnTableAndBlockRead for a ChecksumVerificationMode, and with
+// the others after the return, beside the owner's work, until Checked is closed.
 func Open(options badger.Options, damage func(error)) (*DB, error) {
+	var unread []unreadTable
 	if !options.InMemory {
 		if err := removeUnborn(options.Dir); err != nil {
 			return nil, fmt.Errorf("prepare %s: %w", options.Dir, err)
 		}
-		if err := checkTables(&options); err != nil {
+		var err error
+		if unread, err = checkTables(&options); err != nil {
 			return nil, err
 		}
 	}
@@ -50,11 +54,16 @@ func Open(options badger.Options, damage func(error)) (*DB, error) {
 	if err := w.start(damage); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrDamaged, options.Dir, err), db.Close())
 	}
-	return &DB{DB: db, watch: w}, nil
+	return &DB{DB: db, watch: w, scrub: startScrub(unread, w.report)}, nil
 }
+
+// Checked is closed when every table that was there at the start has been read
+// through. After damage it stays open.
+func (db *DB) Checked() <-chan struct{} { return db.scrub.checked }
 
 // Close flushes and closes the database.
 func (db *DB) Close() error {
+	db.scrub.stop()
 	db.watch.stop()
 	return db.DB.Close()
 }

@@ -34,6 +34,12 @@ func fill(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	write(t, db)
+}
+
+// write puts all keys into a database and closes it.
+func write(t *testing.T, db *DB) {
+	t.Helper()
 	batch := db.NewWriteBatch()
 	for i := range count {
 		if err := batch.Set(key(i), value(i)); err != nil {
@@ -142,6 +148,55 @@ func TestDamagedTablesAreNamed(t *testing.T) {
 		}
 		if _, err := Open(testOptions(dir), nil); !errors.Is(err, ErrDamaged) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("cut to %d bytes: %v", size, err)
+		}
+	}
+}
+
+// TestTablesAreReadBesideTheWork damages blocks of a database that does not read
+// them at its start.
+func TestTablesAreReadBesideTheWork(t *testing.T) {
+	for _, compression := range []options.CompressionType{options.None, options.Snappy} {
+		dir := t.TempDir()
+		told := make(chan error, 1)
+		open := func() *DB {
+			settings := testOptions(dir).WithCompression(compression).WithChecksumVerificationMode(options.OnBlockRead)
+			db, err := Open(settings, func(err error) { told <- err })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return db
+		}
+		db := open()
+		write(t, db)
+		db = open()
+		select {
+		case <-db.Checked():
+		case err := <-told:
+			t.Fatalf("a whole database: %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		path := tableOf(t, dir)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 4
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db = open()
+		select {
+		case <-db.Checked():
+			t.Error("nobody noticed")
+		case err := <-told:
+			if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) {
+				t.Errorf("told %v", err)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

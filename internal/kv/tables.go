@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,28 +16,38 @@ import (
 	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/badger/v4/y"
+	"github.com/klauspost/compress/snappy"
 	"google.golang.org/protobuf/proto"
 )
 
 // checkTables reads the ends of all tables, and their blocks as well if options
 // say so; badger then need not, because it brings the whole process down when a
-// table it checks is damaged.
-func checkTables(o *badger.Options) error {
+// table it checks is damaged. It gives the tables whose blocks it has not read.
+func checkTables(o *badger.Options) (unread []unreadTable, err error) {
 	blocks := o.ChecksumVerificationMode == options.OnTableRead || o.ChecksumVerificationMode == options.OnTableAndBlockRead
 	if blocks {
 		o.ChecksumVerificationMode = options.OnBlockRead
 	}
 	manifest, err := readManifest(*o)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrDamaged, o.Dir, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, o.Dir, err)
 	}
-	for id := range manifest.Tables {
+	for id, listed := range manifest.Tables {
 		path := table.NewFilename(id, o.Dir)
-		if err := checkTable(path, blocks); err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
+		if err := checkTable(path, listed.Compression, blocks); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
+		}
+		if !blocks {
+			unread = append(unread, unreadTable{path, listed.Compression})
 		}
 	}
-	return nil
+	return unread, nil
+}
+
+// unreadTable is a table of which only the end has been read.
+type unreadTable struct {
+	path        string
+	compression options.CompressionType
 }
 
 // readManifest gives the list of tables, which leaves out those that a killed
@@ -59,7 +70,7 @@ var errTable = errors.New("the file is cut or overwritten")
 // checkTable reads a table: blocks, an index of the blocks, and a footer that
 // holds the length of the index and its checksum, each length after what it
 // measures.
-func checkTable(path string, blocks bool) error {
+func checkTable(path string, compression options.CompressionType, blocks bool) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -84,29 +95,45 @@ func checkTable(path string, blocks bool) error {
 	if err := checkSum(index, sum); err != nil || !blocks {
 		return err
 	}
-	return checkBlocks(f, fb.GetRootAsTableIndex(index, 0), end)
+	return checkBlocks(f, compression, fb.GetRootAsTableIndex(index, 0), end)
 }
 
-func checkBlocks(f io.ReaderAt, index *fb.TableIndex, end int64) error {
+// checkBlocks reads blocks. The checksum of each stands at its end, both within
+// what is compressed.
+func checkBlocks(f io.ReaderAt, compression options.CompressionType, index *fb.TableIndex, end int64) error {
 	for i := range index.OffsetsLength() {
 		var at fb.BlockOffset
 		if !index.Offsets(&at, i) || int64(at.Offset())+int64(at.Len()) > end {
 			return errTable
 		}
-		section := io.NewSectionReader(f, int64(at.Offset()), int64(at.Len()))
-		sum, size, err := sizedTail(section, int64(at.Len()))
-		if err != nil {
+		stored := make([]byte, at.Len())
+		if _, err := f.ReadAt(stored, int64(at.Offset())); err != nil {
 			return err
 		}
-		block := make([]byte, size)
-		if _, err := section.ReadAt(block, 0); err != nil {
-			return err
-		}
-		if err := checkSum(block, sum); err != nil {
+		if err := checkBlock(stored, compression); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func checkBlock(stored []byte, compression options.CompressionType) error {
+	block := stored
+	switch compression {
+	case options.None:
+	case options.Snappy:
+		var err error
+		if block, err = snappy.Decode(nil, stored); err != nil {
+			return errTable
+		}
+	default:
+		return fmt.Errorf("its compression %d is not known here", compression)
+	}
+	sum, size, err := sizedTail(bytes.NewReader(block), int64(len(block)))
+	if err != nil {
+		return err
+	}
+	return checkSum(block[:size], sum)
 }
 
 // sizedTail reads bytes that end at end and are followed there by their length,
