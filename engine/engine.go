@@ -20,6 +20,7 @@ type Engine struct {
 	snapshots *snapshotStore
 	dryRuns   *dryRunPool
 	forks     *forkCache
+	choices   *choices
 	counters  counters
 	places    places
 
@@ -56,6 +57,9 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		places:    places{reached: map[uint32]aolog.Position{}},
 	}
 	if e.outbox, err = openOutbox(s); err != nil {
+		return nil, err
+	}
+	if e.choices, err = openChoices(s); err != nil {
 		return nil, err
 	}
 	if err := e.snapshots.recover(); err != nil {

@@ -84,6 +84,7 @@ func (e *Engine) load(p *process) error {
 func (e *Engine) slice(p *process) (more bool, err error) {
 	start := e.options.Now()
 	for e.running.Err() == nil {
+		e.followChoice(p)
 		next, head, _ := e.table.goal(p)
 		if next > head && !e.table.wantsFork(p) {
 			return false, nil
@@ -189,10 +190,12 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		l.step(entry)
 		return nil
 	}
+	e.shadow(entry.Process, l)
 	result, err := e.apply(l, entry)
 	if err != nil {
 		return err
 	}
+	e.compare(l, entry, result)
 	if result.keep {
 		r.flags |= flagKept
 	}

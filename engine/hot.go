@@ -16,6 +16,9 @@ func (e *Engine) resident(p *process) uint64 {
 	}
 	if l.bytes == 0 || l.at >= l.measured+measureEvery {
 		l.bytes, l.measured = max(1, l.machine.ResidentBytes()), l.at
+		if l.candidate != nil {
+			l.bytes += l.candidate.machine.ResidentBytes()
+		}
 	}
 	return l.bytes
 }
@@ -48,6 +51,7 @@ func (e *Engine) putAway(p *process) {
 
 // discard closes an instance without keeping its state.
 func (e *Engine) discard(p *process) {
+	e.closeCandidate(p.id, p.live)
 	if err := p.live.machine.Close(); err != nil {
 		e.options.Logger.Warn().Str("pkg", "engine").Stringer("process", p.id).Err(err).Msg("close instance")
 	}

@@ -21,6 +21,7 @@ import (
 //	es process nonce    snapshot manifest
 //	ep hash             snapshot page, compressed
 //	ef hash process     reference of a process's snapshots to a page
+//	ec process          choice of a virtual machine, as JSON
 //	ei process          mark: a snapshot of the process is being written
 const (
 	keyRecord    = "er"
@@ -36,6 +37,7 @@ const (
 	keyPage      = "ep"
 	keyReference = "ef"
 	keyIntent    = "ei"
+	keyChoice    = "ec"
 )
 
 func idKey(prefix string, id ao.ID) []byte {

@@ -24,11 +24,16 @@ type live struct {
 	replayCost time.Duration
 	bytes      uint64 // memory in use at nonce measured
 	measured   uint64
+	// choice is what it was opened for; candidate, if there is one, has applied
+	// the same messages.
+	choice    choice
+	candidate *live
 }
 
 // open makes an instance of a process in the newest state that has a snapshot,
 // at most as far as the evaluations reach.
 func (e *Engine) open(p *process, next uint64) (*live, error) {
+	chosen := e.choices.of(p.id)
 	definition, err := e.define(e.running, p.id)
 	if err != nil {
 		return nil, err
@@ -43,7 +48,7 @@ func (e *Engine) open(p *process, next uint64) (*live, error) {
 			return nil, startFailure(p.id, err)
 		}
 	}
-	l := &live{definition: definition, machine: machine, at: at}
+	l := &live{definition: definition, machine: machine, at: at, choice: chosen}
 	if at > 0 {
 		before, err := e.options.Log.Read(e.running, p.id, at-1)
 		if err != nil {

@@ -22,6 +22,7 @@ const loadedModulesMax = 64
 // loadedModule is a module that a driver accepted. Its bytes are the driver's.
 type loadedModule struct {
 	published Module // without Bytes
+	driver    string
 	code      vm.Module
 }
 
@@ -98,7 +99,7 @@ func (c *moduleCache) loadNow(ctx context.Context, id ao.ID, name string) (*load
 		return nil, &ao.Error{Code: ao.CodeUnprocessable, Message: fmt.Sprintf("module %q cannot be loaded by %s: %v", id, driver.Name(), err), Cause: err}
 	}
 	published.Bytes = nil
-	return &loadedModule{published, module}, nil
+	return &loadedModule{published, driver.Name(), module}, nil
 }
 
 // driver picks by name if the process gave one, else by format.
@@ -146,8 +147,12 @@ type definition struct {
 	env     []byte
 }
 
-// define reads a process's definition from its first log entry.
+// define reads a process's definition from its first log entry, on the machine
+// that was chosen for it here.
 func (e *Engine) define(ctx context.Context, process ao.ID) (*definition, error) {
+	if made := e.choices.of(process); made.VM != "" {
+		return e.defineOn(ctx, process, &made.VM)
+	}
 	return e.defineOn(ctx, process, nil)
 }
 

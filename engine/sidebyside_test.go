@@ -10,11 +10,12 @@ import (
 )
 
 // twisted is the test driver under another name, which answers wrongly to one
-// command, or keeps another state of it.
+// command, or keeps another state of it, or is lost at it.
 type twisted struct {
 	*testDriver
 	name, command string
 	state         bool
+	lost          bool
 }
 
 func (d twisted) Name() string { return d.name }
@@ -50,6 +51,9 @@ func (p twistedMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, er
 	if p.driver.command == "" || !strings.Contains(string(call.Message), p.driver.command) {
 		return output, err
 	}
+	if p.driver.lost {
+		return vm.Output{}, &vm.LostError{Reason: "as told"}
+	}
 	if p.driver.state {
 		p.words[0] = "changed"
 		return output, err
@@ -57,10 +61,19 @@ func (p twistedMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, er
 	return p.answer(`{"Output":"wrong"}`)
 }
 
+func twistedDrivers(d *testDriver) []vm.Driver {
+	return []vm.Driver{
+		twisted{testDriver: d, name: "same"},
+		twisted{testDriver: d, name: "wrong", command: "add odd"},
+		twisted{testDriver: d, name: "rotten", command: "add odd", state: true},
+		twisted{testDriver: d, name: "fragile", command: "add odd", lost: true},
+	}
+}
+
 func TestReplaySideBySide(t *testing.T) {
 	b := newBench(t, func(o *Options) {
 		d := o.Drivers[0].(*testDriver)
-		o.Drivers = append(o.Drivers, twisted{d, "same", "", false}, twisted{d, "wrong", "add odd", false}, twisted{d, "rotten", "add odd", true})
+		o.Drivers = append(o.Drivers, twistedDrivers(d)...)
 	})
 	p := b.spawn()
 	var last ao.ID

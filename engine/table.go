@@ -138,6 +138,11 @@ func (t *table) request(id ao.ID, head uint64, fn func(*process) bool) bool {
 	return wanted
 }
 
+// visit has a worker come by, who sees what has changed about a process.
+func (t *table) visit(id ao.ID) {
+	t.request(id, 0, func(*process) bool { return true })
+}
+
 // forget removes a waiter that gave up.
 func (t *table) forget(id ao.ID, done chan error) {
 	t.mu.Lock()

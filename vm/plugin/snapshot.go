@@ -2,8 +2,6 @@ package plugin
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -52,57 +50,25 @@ func sendSnapshot(c *connection, r vm.SnapshotReader) error {
 	return c.send(frame{kind: kindEnd})
 }
 
-// snapshot is one that came over a connection.
-type snapshot struct {
-	sections map[string][]byte
-	size     uint64
-	indices  []uint32
-	pages    [][]byte
-}
-
-func (t *session) readSnapshot() (*snapshot, error) {
-	s := &snapshot{sections: map[string][]byte{}}
+// readSnapshot takes one in from the connection.
+func (t *session) readSnapshot() (vm.SnapshotReader, error) {
+	s := vm.NewState()
 	for f := range t.requests {
 		switch f.kind {
 		case kindSection:
-			s.sections[f.Name] = f.body
+			_ = s.Section(f.Name, f.body)
 		case kindMemory:
-			s.size = f.MemoryBytes
+			_ = s.Memory(f.MemoryBytes)
 		case kindPage:
-			s.indices, s.pages = append(s.indices, f.Page), append(s.pages, f.body)
+			_ = s.Page(f.Page, f.body)
 		case kindEnd:
 			if f.Error != "" {
 				return nil, fmt.Errorf("the snapshot cannot be read: %s", f.Error)
 			}
-			return s, nil
+			return s.Reader(), nil
 		default:
 			return nil, fmt.Errorf("frame %d is no part of a snapshot", f.kind)
 		}
 	}
 	return nil, fmt.Errorf("the snapshot is cut off")
-}
-
-// Sections lists the sections.
-func (s *snapshot) Sections() []string { return slices.Sorted(maps.Keys(s.sections)) }
-
-// Section gives a section.
-func (s *snapshot) Section(name string) ([]byte, error) {
-	value, ok := s.sections[name]
-	if !ok {
-		return nil, vm.ErrNotFound
-	}
-	return value, nil
-}
-
-// Memory gives the memory's size.
-func (s *snapshot) Memory() (uint64, error) { return s.size, nil }
-
-// Pages gives the pages.
-func (s *snapshot) Pages(fn func(index uint32, data []byte) error) error {
-	for i, index := range s.indices {
-		if err := fn(index, s.pages[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,75 +1,19 @@
 package vmtest
 
 import (
-	"bytes"
-	"maps"
-	"slices"
 	"testing"
 
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// Snapshot is a snapshot in memory.
-type Snapshot struct {
-	sections map[string][]byte
-	size     uint64
-	pages    map[uint32][]byte
-}
+// Snapshot is a state with what tests want of it.
+type Snapshot struct{ *vm.State }
 
 // NewSnapshot makes an empty snapshot.
-func NewSnapshot() *Snapshot {
-	return &Snapshot{sections: map[string][]byte{}, pages: map[uint32][]byte{}}
-}
-
-// Section stores a section; see vm.SnapshotWriter.
-func (s *Snapshot) Section(name string, value []byte) error {
-	s.sections[name] = bytes.Clone(value)
-	return nil
-}
-
-// Memory stores the memory's size; see vm.SnapshotWriter.
-func (s *Snapshot) Memory(sizeBytes uint64) error {
-	s.size = sizeBytes
-	return nil
-}
-
-// Page stores a page; see vm.SnapshotWriter.
-func (s *Snapshot) Page(index uint32, data []byte) error {
-	s.pages[index] = bytes.Clone(data)
-	return nil
-}
-
-// Reader gives the snapshot back.
-func (s *Snapshot) Reader() vm.SnapshotReader { return snapshotReader{s} }
+func NewSnapshot() *Snapshot { return &Snapshot{vm.NewState()} }
 
 // Equal reports whether two states are the same.
-func (s *Snapshot) Equal(other *Snapshot) bool {
-	return s.size == other.size &&
-		maps.EqualFunc(s.sections, other.sections, bytes.Equal) && maps.EqualFunc(s.pages, other.pages, bytes.Equal)
-}
-
-type snapshotReader struct{ s *Snapshot }
-
-func (r snapshotReader) Sections() []string { return slices.Sorted(maps.Keys(r.s.sections)) }
-
-func (r snapshotReader) Section(name string) ([]byte, error) {
-	value, ok := r.s.sections[name]
-	if !ok {
-		return nil, vm.ErrNotFound
-	}
-	return value, nil
-}
-
-func (r snapshotReader) Memory() (uint64, error) { return r.s.size, nil }
-
-func (r snapshotReader) Pages(fn func(index uint32, data []byte) error) error {
-	for _, index := range slices.Sorted(maps.Keys(r.s.pages)) {
-		if err := fn(index, r.s.pages[index]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (s *Snapshot) Equal(other *Snapshot) bool { return s.State.Equal(other.State) }
 
 // TakeSnapshot writes a process's state.
 func TakeSnapshot(tb testing.TB, p vm.Process) *Snapshot {
@@ -124,14 +68,14 @@ func testBadSnapshot(t *testing.T, driver vm.Driver) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*Snapshot){
-		"no sections":   func(s *Snapshot) { clear(s.sections) },
-		"short section": func(s *Snapshot) { s.sections["globals"] = []byte{1} },
-		"short host":    func(s *Snapshot) { s.sections["host"] = nil },
-		"too large":     func(s *Snapshot) { s.size = 1 << 40 },
-		"too small":     func(s *Snapshot) { s.size = 0 },
-		"not in pages":  func(s *Snapshot) { s.size++ },
-		"page outside":  func(s *Snapshot) { s.pages[guestPagesMax] = make([]byte, vm.PageBytes) },
-		"short page":    func(s *Snapshot) { s.pages[0] = []byte{1} },
+		"no sections":   func(s *Snapshot) { clear(s.Sections) },
+		"short section": func(s *Snapshot) { s.Sections["globals"] = []byte{1} },
+		"short host":    func(s *Snapshot) { s.Sections["host"] = nil },
+		"too large":     func(s *Snapshot) { s.MemoryBytes = 1 << 40 },
+		"too small":     func(s *Snapshot) { s.MemoryBytes = 0 },
+		"not in pages":  func(s *Snapshot) { s.MemoryBytes++ },
+		"page outside":  func(s *Snapshot) { s.Pages[guestPagesMax] = make([]byte, vm.PageBytes) },
+		"short page":    func(s *Snapshot) { s.Pages[0] = []byte{1} },
 	} {
 		s := TakeSnapshot(t, newGuest(t, driver, vm.Config{}))
 		spoil(s)

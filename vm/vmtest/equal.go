@@ -134,14 +134,14 @@ func outcome(t *testing.T, p vm.Process, message []byte, gas uint64, root bool) 
 // Root is a hash of the whole state.
 func (s *Snapshot) Root() [32]byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d\n", s.size)
-	for _, name := range slices.Sorted(maps.Keys(s.sections)) {
-		fmt.Fprintf(h, "%s %d\n", name, len(s.sections[name]))
-		h.Write(s.sections[name])
+	fmt.Fprintf(h, "%d\n", s.MemoryBytes)
+	for _, name := range slices.Sorted(maps.Keys(s.Sections)) {
+		fmt.Fprintf(h, "%s %d\n", name, len(s.Sections[name]))
+		h.Write(s.Sections[name])
 	}
-	for _, index := range slices.Sorted(maps.Keys(s.pages)) {
+	for _, index := range slices.Sorted(maps.Keys(s.Pages)) {
 		h.Write(binary.LittleEndian.AppendUint32(nil, index))
-		h.Write(s.pages[index])
+		h.Write(s.Pages[index])
 	}
 	return [32]byte(h.Sum(nil))
 }
