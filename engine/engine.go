@@ -49,7 +49,7 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 	e := &Engine{
 		options:   options,
 		store:     s,
-		modules:   newModuleCache(options.Modules, options.Drivers),
+		modules:   newModuleCache(options),
 		snapshots: &snapshotStore{store: s},
 		dryRuns:   newDryRunPool(options.DryRunWorkers, options.DryRunQueueMax),
 		forks:     &forkCache{countMax: options.DryRunWorkers, bytesMax: options.HotBytesMax / 4},

@@ -30,6 +30,7 @@ type loadedModule struct {
 type moduleCache struct {
 	source  ModuleSource
 	drivers []vm.Driver
+	rules   map[string]string // format, or "" → driver
 	flights singleflight.Group
 
 	mu      sync.Mutex
@@ -47,8 +48,8 @@ type cachedModule struct {
 	module *loadedModule
 }
 
-func newModuleCache(source ModuleSource, drivers []vm.Driver) *moduleCache {
-	return &moduleCache{source: source, drivers: drivers, recent: list.New(), entries: map[moduleKey]*list.Element{}}
+func newModuleCache(o Options) *moduleCache {
+	return &moduleCache{source: o.Modules, drivers: o.Drivers, rules: o.Machines, recent: list.New(), entries: map[moduleKey]*list.Element{}}
 }
 
 // load gives a module, ready for the driver that the process asked for.
@@ -102,11 +103,20 @@ func (c *moduleCache) loadNow(ctx context.Context, id ao.ID, name string) (*load
 	return &loadedModule{published, driver.Name(), module}, nil
 }
 
-// driver picks by name if the process gave one, else by format.
+// driver picks by name if the process gave one, else by the rules, else by format.
 func (c *moduleCache) driver(id ao.ID, format, name string) (vm.Driver, error) {
-	for _, driver := range c.drivers {
-		if (name == "" || name == driver.Name()) && slices.Contains(driver.Formats(), format) {
-			return driver, nil
+	names := []string{name}
+	if name == "" {
+		names = []string{c.rules[format], c.rules[""], ""}
+	}
+	for i, name := range names {
+		if name == "" && i < len(names)-1 {
+			continue // there is no such rule
+		}
+		for _, driver := range c.drivers {
+			if (name == "" || name == driver.Name()) && slices.Contains(driver.Formats(), format) {
+				return driver, nil
+			}
 		}
 	}
 	if name != "" {

@@ -25,6 +25,9 @@ type Options struct {
 	// Drivers run modules; the first that accepts a module's format is taken,
 	// unless the process's VM tag names another.
 	Drivers []vm.Driver
+	// Machines names drivers for module formats, for processes without the tag;
+	// the one for "" takes all other formats that it runs.
+	Machines map[string]string
 	Modules ModuleSource
 	// Items gives the content of bare assignments.
 	Items ItemSource

@@ -60,10 +60,15 @@ func (n *Node) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	rules, err := machineRules(n.options.Machines, drivers)
+	if err != nil {
+		return err
+	}
 	e, err := engine.Open(ctx, engine.Options{
 		Log:                 n.log,
 		DB:                  n.state.DB,
 		Drivers:             drivers,
+		Machines:            rules,
 		Modules:             modules{n.gateway},
 		Items:               items{n.log, n.gateway},
 		HotBytesMax:         n.options.HotMemoryBytes,

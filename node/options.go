@@ -45,6 +45,9 @@ type Options struct {
 	PluginDirs []string
 	// PluginMemoryBytes bounds each process of a plugin; default 4 GiB.
 	PluginMemoryBytes uint64
+	// Machines are rules for processes that ask for no virtual machine; without
+	// one it is wazero.
+	Machines []MachineRule
 	// WrapDriver, if set, stands between the engine and the virtual machine, to
 	// record or to measure.
 	WrapDriver func(vm.Driver) vm.Driver

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"path"
 	"strconv"
@@ -116,10 +117,22 @@ func (n *Node) openServers(context.Context) error {
 
 // withAdmin puts an operator's paths before a handler.
 func (n *Node) withAdmin(next http.Handler) http.Handler {
-	if n.transport == nil {
-		return next
+	operator := map[string]http.HandlerFunc{PathSetMachine: n.admin(n.serveSetMachine)}
+	if n.transport != nil {
+		maps.Copy(operator, n.clusterHandlers())
 	}
-	operator := map[string]http.HandlerFunc{
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handle, ok := operator[path.Clean("/"+r.URL.Path)]; ok {
+			handle(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// clusterHandlers are the operator's paths of a node in a cluster.
+func (n *Node) clusterHandlers() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
 		PathRepair:        n.admin(n.serveRepair),
 		PathTransfer:      n.admin(n.serveTransfer),
 		PathSetSequencing: n.admin(n.serveSetSequencing),
@@ -129,13 +142,6 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathRemoveNode:    n.admin(n.serveMembers),
 		PathReplaceNode:   n.admin(n.serveMembers),
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if handle, ok := operator[path.Clean("/"+r.URL.Path)]; ok {
-			handle(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // front is the gateway's port: the units under their names, the node's own
@@ -177,6 +183,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathProcesses:  n.serveProcesses,
 		PathSequencing: n.serveSequencing,
 		PathReplay:     n.serveReplay,
+		PathMachine:    n.serveMachine,
 		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }

@@ -104,6 +104,7 @@ type nodeFlags struct {
 	node      node.Options
 	modules   []string
 	plugins   []string
+	machines  []string
 	logFormat string
 	logLevel  string
 }
@@ -114,6 +115,7 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.node.Workers, "workers", 0, "processes evaluated at once (default one per core)")
 	flags.Int64Var(&f.node.EvaluationTimeoutMS, "evaluation-timeout-ms", 0, "wall clock for one message, behind its gas limit (default 60000)")
 	flags.StringArrayVar(&f.plugins, "plugin-dir", nil, "look for virtual machines in this `DIR`, too (repeatable): see wallaby vm list")
+	flags.StringArrayVar(&f.machines, "vm", nil, "run processes that ask for no virtual machine on this: `[FORMAT=]NAME` (repeatable; default wazero)")
 	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
 	f.registerLog(flags)
 }
@@ -131,6 +133,13 @@ func (f *nodeFlags) options(a *app) (node.Options, error) {
 			return options, usageError{err}
 		}
 		options.Modules = append(options.Modules, file)
+	}
+	for _, rule := range f.machines {
+		parsed, err := node.ParseMachineRule(rule)
+		if err != nil {
+			return options, usageError{err}
+		}
+		options.Machines = append(options.Machines, parsed)
 	}
 	logger, err := newLogger(a.stderr, f.logFormat, f.logLevel)
 	if err != nil {

@@ -126,6 +126,9 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	for _, module := range flags.modules {
 		args = append(args, "--module", module)
 	}
+	for _, rule := range flags.machines {
+		args = append(args, "--vm", rule)
+	}
 	for _, dir := range flags.plugins {
 		args = append(args, "--plugin-dir", dir)
 	}

@@ -19,9 +19,9 @@ import (
 func (a *app) vmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "vm",
-		Short: "Look at virtual machines",
+		Short: "List virtual machines, and choose one for a process",
 	}
-	cmd.AddCommand(a.vmListCommand())
+	cmd.AddCommand(a.vmListCommand(), a.vmSetCommand(), a.vmShowCommand())
 	return cmd
 }
 

@@ -28,6 +28,9 @@ type Options struct {
 	// HangGraceMS is how much longer than its wall clock a message may take before
 	// its worker counts as hung; default 10,000.
 	HangGraceMS int64
+	// LoadTimeoutMS is how long a worker may take to load a module before it counts
+	// as hung; default 300,000.
+	LoadTimeoutMS int64
 	// CacheDir is where the plugin may keep compiled code; "" keeps none.
 	CacheDir string
 	// Warn is told what the plugin says on its standard error, and of workers that
@@ -58,6 +61,9 @@ func New(o Options) *Driver {
 	}
 	if o.HangGraceMS <= 0 {
 		o.HangGraceMS = 10_000
+	}
+	if o.LoadTimeoutMS <= 0 {
+		o.LoadTimeoutMS = 300_000
 	}
 	name := strings.TrimPrefix(filepath.Base(o.Path), programPrefix)
 	return &Driver{options: o, name: strings.TrimSuffix(name, filepath.Ext(name)), workers: make([]*worker, o.Workers)}
@@ -91,7 +97,7 @@ func (d *Driver) Describe(ctx context.Context) (About, error) {
 			return About{}, err
 		}
 		defer d.release(w)
-		answer, err := w.ask(ctx, frame{kind: kindDescribe})
+		answer, err := w.ask(ctx, frame{kind: kindDescribe}, d.options.LoadTimeoutMS)
 		if err == nil && len(answer.Formats) == 0 {
 			err = errors.New("it names no module format")
 		}
@@ -201,7 +207,7 @@ func (m *module) loadOn(ctx context.Context, w *worker) (vm.Info, error) {
 		kind:   kindLoad,
 		header: header{ID: hex.EncodeToString(m.source.ID[:]), Format: m.source.Format},
 		body:   m.source.Bytes,
-	})
+	}, m.driver.options.LoadTimeoutMS)
 	if err != nil {
 		return vm.Info{}, err
 	}

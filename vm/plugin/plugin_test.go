@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/plugin"
 	"github.com/wallaby-ao/wallaby/vm/vmtest"
@@ -36,6 +37,9 @@ type sickModule struct{ vm.Module }
 type sickProcess struct{ vm.Process }
 
 func (d sick) Load(ctx context.Context, source vm.Source) (vm.Module, error) {
+	if string(source.Bytes) == "HANG" {
+		select {}
+	}
 	m, err := d.Driver.Load(ctx, source)
 	if err != nil {
 		return nil, err
@@ -44,12 +48,18 @@ func (d sick) Load(ctx context.Context, source vm.Source) (vm.Module, error) {
 }
 
 func (m sickModule) New(ctx context.Context, c vm.Config, snapshot vm.SnapshotReader) (vm.Process, error) {
+	if c.Process == hangs {
+		select {}
+	}
 	p, err := m.Module.New(ctx, c, snapshot)
 	if err != nil {
 		return nil, err
 	}
 	return sickProcess{p}, nil
 }
+
+// hangs is a process that never starts.
+var hangs = ao.ID{0xff}
 
 var held [][]byte
 
@@ -152,6 +162,28 @@ func TestAWorkerThatIsLostCostsItsProcessesOnly(t *testing.T) {
 				t.Errorf("a process after it: %s, %v", got, err)
 			}
 		})
+	}
+}
+
+// TestAWorkerThatHangsAtTheStartIsReplaced hangs while it loads a module, and while
+// it makes a process.
+func TestAWorkerThatHangsAtTheStartIsReplaced(t *testing.T) {
+	driver := open(t, plugin.Options{HangGraceMS: 300, LoadTimeoutMS: 1_000})
+	good := vm.Source{Format: wasm.FormatEmscripten4, Bytes: vmtest.Guest()}
+	module, err := driver.Load(t.Context(), good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = driver.Load(t.Context(), vm.Source{Format: wasm.FormatEmscripten4, Bytes: []byte("HANG")})
+	if lost, ok := errors.AsType[*vm.LostError](err); !ok || !strings.Contains(lost.Reason, "did not load") {
+		t.Errorf("a module that hangs: %v", err)
+	}
+	_, err = module.New(t.Context(), vm.Config{Process: hangs, TimeoutMS: 1}, nil)
+	if lost, ok := errors.AsType[*vm.LostError](err); !ok || !strings.Contains(lost.Reason, "did not come back") {
+		t.Errorf("a process that hangs: %v", err)
+	}
+	if got, err := tell(t, start(t, driver, vm.Config{}), "count"); err != nil || got != `"2"` {
+		t.Errorf("after both: %s, %v", got, err)
 	}
 }
 

@@ -30,8 +30,16 @@ var _ vm.Process = (*process)(nil)
 // that ends cancels the message but waits for its answer, too, so that both sides
 // agree on the state.
 func (p *process) ask(ctx context.Context, request frame, more func() error) (frame, error) {
-	if err := p.connection.send(request); err != nil {
+	deadline := time.Time{}
+	if p.config.TimeoutMS > 0 {
+		deadline = time.Now().Add(time.Duration(p.config.TimeoutMS+p.module.driver.options.HangGraceMS) * time.Millisecond)
+	}
+	// Sending may hang, too: a snapshot does not fit into the socket's buffer.
+	if err := p.connection.SetDeadline(deadline); err != nil {
 		return frame{}, p.worker.lost(err)
+	}
+	if err := p.connection.send(request); err != nil {
+		return frame{}, p.lost(err)
 	}
 	var sendErr error
 	if more != nil {
@@ -42,31 +50,33 @@ func (p *process) ask(ctx context.Context, request frame, more func() error) (fr
 		_ = p.connection.send(frame{kind: kindCancel, header: header{Number: number}})
 	})
 	defer stop()
-	deadline := time.Time{}
-	if p.config.TimeoutMS > 0 {
-		deadline = time.Now().Add(time.Duration(p.config.TimeoutMS+p.module.driver.options.HangGraceMS) * time.Millisecond)
-	}
-	if err := p.connection.SetReadDeadline(deadline); err != nil {
-		return frame{}, p.worker.lost(err)
+	if errors.Is(sendErr, os.ErrDeadlineExceeded) {
+		return frame{}, p.lost(sendErr)
 	}
 	answer, err := p.await(ctx)
 	return answer, errors.Join(err, sendErr)
+}
+
+// lost makes an error of a connection that broke, and ends a worker that does not
+// come back.
+func (p *process) lost(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		p.worker.stop(fmt.Sprintf("it did not come back from a message of at most %d ms", p.config.TimeoutMS))
+	}
+	return p.worker.lost(err)
 }
 
 // await reads until an answer comes, and serves the guest's requests before it.
 func (p *process) await(ctx context.Context) (frame, error) {
 	for {
 		f, err := p.connection.receive()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			p.worker.stop(fmt.Sprintf("it did not come back from a message of at most %d ms", p.config.TimeoutMS))
-		}
 		if err != nil {
-			return frame{}, p.worker.lost(err)
+			return frame{}, p.lost(err)
 		}
 		switch f.kind {
 		case kindOpen:
 			if err := p.connection.send(p.open(ctx, f.Path)); err != nil {
-				return frame{}, p.worker.lost(err)
+				return frame{}, p.lost(err)
 			}
 		case kindDone, kindFailed:
 			return f, p.explain(ctx, &f)

@@ -176,13 +176,17 @@ func (w *worker) gone() bool {
 	return w.dead || w.client.Exited()
 }
 
-// ask opens a connection for one request.
-func (w *worker) ask(ctx context.Context, request frame) (frame, error) {
+// ask opens a connection for one request. A worker that has no answer within
+// timeoutMS is ended.
+func (w *worker) ask(ctx context.Context, request frame, timeoutMS int64) (frame, error) {
 	c, err := w.dial(ctx)
 	if err != nil {
 		return frame{}, err
 	}
 	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(time.Duration(timeoutMS) * time.Millisecond)); err != nil {
+		return frame{}, w.lost(err)
+	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	if err := c.send(request); err != nil {
@@ -191,6 +195,9 @@ func (w *worker) ask(ctx context.Context, request frame) (frame, error) {
 	answer, err := c.receive()
 	if ctx.Err() != nil {
 		return frame{}, ctx.Err()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.stop(fmt.Sprintf("it did not load a module, or say what it is, within %d ms", timeoutMS))
 	}
 	if err != nil {
 		return frame{}, w.lost(err)

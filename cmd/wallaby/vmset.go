@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wallaby-ao/wallaby/engine"
+	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/node"
+)
+
+func (a *app) vmSetCommand() *cobra.Command {
+	var shadow uint64
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "set PROCESS VM",
+		Short: "Have this node run a process on another virtual machine",
+		Long: `set has a node run a process on another virtual machine from its next message on.
+Other nodes go on as they do: results are the same on all machines.
+
+With --shadow N both run the next N messages, and the other takes over only if
+every result and every state is the same. If one is not, the process stays where
+it is, and wallaby vm show says what differed. A node that starts again begins to
+count anew.
+
+Only the node's operator may do this: --data-dir is the node's, with its admin
+token.`,
+		Example: "  wallaby vm set PID wasmtime --shadow 100\n  wallaby vm set PID wazero --data-dir n1/data --url http://127.0.0.1:4000",
+		Args:    exactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			process, err := parseProcess(args[0])
+			if err != nil {
+				return err
+			}
+			query := url.Values{"process": {process.String()}, "vm": {args[1]}, "shadow": {strconv.FormatUint(shadow, 10)}}
+			state, err := a.setMachine(cmd.Context(), dir, query)
+			if err != nil {
+				return err
+			}
+			return a.printMachine(state)
+		},
+	}
+	cmd.Flags().Uint64Var(&shadow, "shadow", 0, "compare both on `N` messages first")
+	cmd.Flags().StringVar(&dir, "data-dir", ".wallaby", "the node's `DIR`")
+	return cmd
+}
+
+func (a *app) vmShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show PROCESS",
+		Short:   "Show the virtual machine that a process runs on, and how a comparison goes",
+		Example: "  wallaby vm show PID",
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			process, err := parseProcess(args[0])
+			if err != nil {
+				return err
+			}
+			var state engine.MachineChoice
+			target := strings.TrimRight(a.url, "/") + node.PathMachine + "?process=" + process.String()
+			if err := aohttp.NewClient(a.url).Do(cmd.Context(), http.MethodGet, target, "", nil, &state); err != nil {
+				return err
+			}
+			return a.printMachine(state)
+		},
+	}
+}
+
+// setMachine shows the node the token of its data directory.
+func (a *app) setMachine(ctx context.Context, dir string, query url.Values) (state engine.MachineChoice, err error) {
+	token, err := node.ReadAdminToken(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return state, fmt.Errorf("%s is not the data directory of a node that has been started: name it with --data-dir", dir)
+	}
+	if err != nil {
+		return state, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(a.url, "/")+node.PathSetMachine+"?"+query.Encode(), nil)
+	if err != nil {
+		return state, usageError{err}
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return state, fmt.Errorf("ask %s: %w: is the node running?", a.url, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return state, fmt.Errorf("read the answer of %s: %w", a.url, err)
+	}
+	if response.StatusCode == http.StatusUnauthorized {
+		return state, fmt.Errorf("the node at %s has another admin token than %s: name its directory with --data-dir", a.url, dir)
+	}
+	if response.StatusCode != http.StatusOK {
+		var refusal struct{ Error string }
+		if json.Unmarshal(body, &refusal) != nil {
+			refusal.Error = strings.TrimSpace(string(body))
+		}
+		return state, errors.New(refusal.Error)
+	}
+	return state, json.Unmarshal(body, &state)
+}
+
+func (a *app) printMachine(state engine.MachineChoice) error {
+	if a.output == outputJSON {
+		return a.printJSON(state)
+	}
+	fmt.Fprintf(a.stdout, "%s runs on %s\n", state.Process, state.VM)
+	if state.Candidate != "" {
+		fmt.Fprintf(a.stdout, "%s runs beside it and has agreed on %d of %d messages\n", state.Candidate, state.Agreed, state.Shadow)
+	}
+	if state.Refused != "" {
+		fmt.Fprintf(a.stdout, "not taken: %s\n", state.Refused)
+	}
+	return nil
+}
