@@ -101,6 +101,13 @@ func (o *Oracle) Handle(message, env []byte) (Reply, error) {
 	return o.ask(map[string]any{"message": string(message), "env": string(env)})
 }
 
+// Save writes the memory that the loader has after its last message to a file. It
+// needs a loader that does not keep it in the instance.
+func (o *Oracle) Save(path string) error {
+	_, err := o.ask(map[string]any{"save": path})
+	return err
+}
+
 func (o *Oracle) ask(question any) (Reply, error) {
 	line, err := json.Marshal(question)
 	if err != nil {

@@ -144,7 +144,7 @@ func (m *Module) New(ctx context.Context, config vm.Config, snapshot vm.Snapshot
 		return nil, err
 	}
 	if snapshot != nil {
-		err = p.restore(snapshot)
+		err = p.restore(ctx, snapshot)
 	} else if err = p.boot(ctx); err == nil {
 		err = p.refreshBase()
 		p.journal.first = true

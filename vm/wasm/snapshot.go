@@ -1,9 +1,11 @@
 package wasm
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -50,7 +52,10 @@ func (p *Process) Snapshot(w vm.SnapshotWriter) error {
 }
 
 // restore fills a fresh instance with a stored state.
-func (p *Process) restore(r vm.SnapshotReader) error {
+func (p *Process) restore(ctx context.Context, r vm.SnapshotReader) error {
+	if slices.Equal(r.Sections(), []string{sectionImage}) {
+		return p.restoreImage(ctx, r)
+	}
 	globals, err := r.Section(sectionGlobals)
 	if err != nil {
 		return fmt.Errorf("restore globals: %w", err)

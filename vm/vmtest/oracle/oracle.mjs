@@ -3,7 +3,8 @@
 // The first line on stdin is {module, format, gasLimit, unsafe}. Each line after
 // it is {message, env}, two JSON texts, and is answered by one line on stdout:
 // {text, thrown, gas, us}: the guest's own text, the error the loader
-// threw, the gas used, and the microseconds it took.
+// threw, the gas used, and the microseconds it took. A line {save} writes the
+// memory, which a checkpoint would hold, to a file.
 import fs from 'node:fs'
 import readline from 'node:readline'
 import AoLoader from '@permaweb/ao-loader'
@@ -26,6 +27,11 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
     handle = await AoLoader(fs.readFileSync(input.module), {
       format: input.format, computeLimit: input.gasLimit, memoryLimit: '17179869184', extensions: [], UNSAFE_MEMORY: unsafe,
     })
+    say({})
+    continue
+  }
+  if (input.save) {
+    fs.writeFileSync(input.save, memory)
     say({})
     continue
   }
