@@ -47,9 +47,7 @@ func TestConformanceOfTheInterpreter(t *testing.T) {
 func TestAReferenceCheckpointResumes(t *testing.T) {
 	for _, module := range []struct{ file, format string }{
 		{"aos2_0_6.wasm", wasm.FormatWasm64},
-		{"aos2_0_1.wasm", wasm.FormatMetered64},
 		{"aos2_0_4_32.wasm", wasm.FormatMetered32},
-		{"sqlite.wasm", wasm.FormatWasm64},
 	} {
 		t.Run(module.file+" "+module.format, func(t *testing.T) {
 			vmtest.ResumeImage(t, newDriver(t), wasm.Image, module.file, module.format, vmtest.AosBattery()[:18], 12)
