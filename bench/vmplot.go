@@ -51,9 +51,10 @@ func (b barPlot) draw() ([]byte, error) {
 		base = axis.min
 	}
 	at := func(value float64) float64 { return axis.at(value) - axis.at(base) } // bars begin at 0
-	p := newPlot()
+	p := newPlot(false)
 	p.X.Label.Text, p.X.Tick.Marker = b.axis, logTicks(axis, at)
 	p.NominalY(upsideDown(b.groups)...)
+	p.Y.Padding = valueGapPoints
 	for i := range b.series {
 		if err := b.addBars(p, i, at); err != nil {
 			return nil, err
@@ -114,7 +115,7 @@ func (q quantilePlot) draw() ([]byte, error) {
 		values = append(values, s.values...)
 	}
 	axis := newLogAxis(values, 0, 1)
-	p := newPlot()
+	p := newPlot(true)
 	p.X.Label.Text, p.Y.Label.Text = "percentile of messages", "ms"
 	p.X.Tick.Marker, p.Y.Tick.Marker = percentTicks(), logTicks(axis, axis.at)
 	for _, s := range q.series {

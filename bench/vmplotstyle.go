@@ -25,8 +25,9 @@ const (
 	frameWidthPoints = 0.6
 )
 
-// newPlot makes an empty diagram with a faint grid.
-func newPlot() *plot.Plot {
+// newPlot makes an empty diagram with a faint grid, across too if its vertical
+// axis is one of values.
+func newPlot(across bool) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil // the paper's
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
@@ -35,7 +36,10 @@ func newPlot() *plot.Plot {
 		axis.Tick.Length, axis.Padding = 3, 0
 	}
 	grid := plotter.NewGrid()
-	grid.Vertical.Color, grid.Horizontal.Color = svgColour("#dddddd"), svgColour("#dddddd")
+	grid.Vertical.Color, grid.Horizontal.Color = svgColour("#dddddd"), nil
+	if across {
+		grid.Horizontal.Color = grid.Vertical.Color
+	}
 	p.Add(grid)
 	return p
 }
@@ -61,7 +65,7 @@ func addLine(p *plot.Plot, points plotter.XYs, style draw.LineStyle) error {
 // drawSVG gives a diagram as an element of a page: it has no prologue, and grows
 // and shrinks with the page.
 func drawSVG(p *plot.Plot, heightPoints int) ([]byte, error) {
-	canvas := vgsvg.New(plotWidthPoints, vg.Length(heightPoints))
+	canvas := &fittedCanvas{Canvas: vgsvg.New(plotWidthPoints, vg.Length(heightPoints))}
 	p.Draw(draw.New(canvas))
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
@@ -71,7 +75,35 @@ func drawSVG(p *plot.Plot, heightPoints int) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("draw a diagram: %.40q is no SVG", b.Bytes())
 	}
-	return append([]byte("<svg "), element...), nil
+	return canvas.fit(append([]byte("<svg "), element...)), nil
+}
+
+// fittedCanvas notes how wide each text was meant to be. Who reads the page may
+// have no font as narrow as the one the diagram was laid out with.
+type fittedCanvas struct {
+	*vgsvg.Canvas
+	widths []vg.Length
+}
+
+// FillString draws a text and notes its width.
+func (c *fittedCanvas) FillString(face font.Face, at vg.Point, text string) {
+	c.widths = append(c.widths, face.Width(text))
+	c.Canvas.FillString(face, at, text)
+}
+
+// fit writes the widths into the drawing, whose texts are in the same order.
+func (c *fittedCanvas) fit(drawing []byte) []byte {
+	const tag = "<text "
+	parts := bytes.Split(drawing, []byte(tag))
+	if len(parts) != len(c.widths)+1 {
+		return drawing
+	}
+	out := parts[0]
+	for i, part := range parts[1:] {
+		out = fmt.Appendf(out, `%stextLength="%.2f" lengthAdjust="spacingAndGlyphs" `, tag, c.widths[i].Points())
+		out = append(out, part...)
+	}
+	return out
 }
 
 // logTicks gives an axis's ticks at the places where at puts them.
