@@ -14,12 +14,14 @@ func (m VMModule) figures(result *VMResult) ([]figure, error) {
 		return nil, nil
 	}
 	var figures []figure
-	for _, make := range []func(*VMResult) (figure, error){m.workFigure, m.latencyFigure, m.startFigure} {
-		f, err := make(result)
+	for _, draw := range []func(*VMResult) (figure, error){m.workFigure, m.latencyFigure, m.startFigure} {
+		f, err := draw(result)
 		if err != nil {
 			return nil, err
 		}
-		figures = append(figures, f)
+		if f.SVG != "" {
+			figures = append(figures, f)
+		}
 	}
 	return figures, nil
 }
@@ -85,10 +87,11 @@ func (m VMModule) startFigure(result *VMResult) (figure, error) {
 	return f.finish(bars.series, bars.draw)
 }
 
-// finish draws a figure, and lists what its colours mean.
+// finish draws a figure, if there is anything to draw, and lists what its colours
+// mean.
 func (f figure) finish(all []series, draw func() ([]byte, error)) (figure, error) {
 	b, err := draw()
-	if err != nil {
+	if err != nil || b == nil {
 		return figure{}, err
 	}
 	label := `<svg role="img" aria-label="` + template.HTMLEscapeString(f.Title) + `" `

@@ -38,6 +38,9 @@ type barPlot struct {
 }
 
 func (b barPlot) draw() ([]byte, error) {
+	if len(b.groups) == 0 {
+		return nil, nil
+	}
 	var values []float64
 	for _, s := range b.series {
 		values = append(values, s.values...)

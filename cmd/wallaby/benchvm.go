@@ -62,19 +62,19 @@ equal. A machine that cannot run a module is left out of that module's rows.
 
 // checkVMFlags says before anything is measured what cannot be done.
 func checkVMFlags(modules []string, out string) error {
+	if info, err := os.Stat(out); err == nil && !info.IsDir() {
+		return usageError{fmt.Errorf("--out %s: that is a file, and a report is a directory: name another, or move the file away", out)}
+	}
+	if _, err := bench.VMModuleNames(modules); err != nil {
+		return usageError{fmt.Errorf("--module: %w", err)}
+	}
 	for _, path := range modules {
 		if err := checkModule(path); err != nil {
 			return err
 		}
 	}
-	if _, err := bench.VMModuleNames(modules); err != nil {
-		return usageError{fmt.Errorf("--module: %w", err)}
-	}
 	if out == "" {
 		return nil
-	}
-	if info, err := os.Stat(out); err == nil && !info.IsDir() {
-		return usageError{fmt.Errorf("--out %s: that is a file, and a report is a directory: name another, or move the file away", out)}
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return fmt.Errorf("--out: make the directory: %w", err)
