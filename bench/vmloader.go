@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,13 +10,13 @@ import (
 	"time"
 )
 
-// warmUpMS is how long the loader runs a workload before it is timed. Ours have
+// warmUpMS is how long the loader runs most workloads before they are timed. Ours have
 // nothing to warm up but caches, which their first round does.
 const warmUpMS = 1500
 
 // runLoader gives the loader one round of a workload.
 func runLoader(ctx context.Context, loader *LoaderPeer, module, format string, work vmWork) ([]time.Duration, error) {
-	job := LoaderJob{Wasm: module, Format: format, Env: vmEnv(), First: vmMessage(0, " "), KeepMemory: true, WarmUpMS: warmUpMS,
+	job := LoaderJob{Wasm: module, Format: format, Env: vmEnv(), First: vmMessage(0, " "), KeepMemory: true, WarmUpMS: cmp.Or(work.warmUpMS, warmUpMS),
 		Messages: []json.RawMessage{vmMessage(1, work.setUp())}}
 	for n := range work.count {
 		job.Messages = append(job.Messages, vmMessage(n+2, work.lua))
