@@ -50,8 +50,8 @@ bench: build ## measure a node and its peers (ARGS="node -o json")
 plugins: ## build bin/wallaby-vm-wasmtime and bin/wallaby-vm-wasmer (cgo)
 	@scripts/plugins.sh
 
-bench-vm: build plugins ## compare the virtual machines, and the reference loader
-	bin/wallaby bench vm
+bench-vm: build plugins ## compare the virtual machines, and the reference loader: report/report.html
+	bin/wallaby bench vm --out report
 
 peers: ## build bin/wallaby-peers, which bench log measures beside wallaby
 	cd bench/peers && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/wallaby-peers .

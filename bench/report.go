@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +14,11 @@ import (
 // Report is what a benchmark found, ready for a table or for JSON.
 type Report struct {
 	Machine Machine `json:"machine"`
-	Rows    []Row   `json:"rows"`
+	// Date is when it was measured, where that is kept.
+	Date string `json:"date,omitempty"`
+	// Engines are the virtual machines that were measured.
+	Engines []Engine `json:"engines,omitempty"`
+	Rows    []Row    `json:"rows"`
 	// Notes say what was left out, and why.
 	Notes []string `json:"notes,omitempty"`
 	// Advice says what the figures mean for a choice.
@@ -28,6 +33,12 @@ type Machine struct {
 	Cores  int    `json:"cores"`
 	Go     string `json:"go"`
 	Memory string `json:"memory"`
+}
+
+// Engine is a virtual machine that was measured.
+type Engine struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
 }
 
 // Row is one figure, beside the peer's where there is one.
@@ -71,6 +82,14 @@ func NewReport() *Report {
 
 // Add appends rows.
 func (r *Report) Add(rows ...Row) { r.Rows = append(r.Rows, rows...) }
+
+// WriteJSON prints the report for scripts.
+func (r *Report) WriteJSON(to io.Writer) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
 
 // WriteTable prints the report for people.
 func (r *Report) WriteTable(to io.Writer) error {

@@ -10,10 +10,14 @@ type vmWork struct {
 	name string
 	// program is evaluated once, before the messages.
 	program string
+	// library is what a module must have for it; "": nothing.
+	library string
 	// lua is what each message evaluates.
 	lua string
 	// count is how many messages a round has.
 	count int
+	// warmUpMS is how long the loader runs it before it is timed; 0: warmUpMS.
+	warmUpMS int64
 }
 
 // setUp is the message before the others.
@@ -24,10 +28,13 @@ func (w vmWork) setUp() string {
 	return w.program
 }
 
+// trivialWork is the smallest message, which shows what an engine adds to any.
+const trivialWork = "trivial Eval"
+
 // vmWorks are the workloads of VM.
 func vmWorks() []vmWork {
 	return []vmWork{
-		{name: "trivial Eval", lua: `return 1 + 1`, count: 100},
+		{name: trivialWork, lua: `return 1 + 1`, count: 100},
 		{name: "loop of 1e6", lua: `local n = 0; for i = 1, 1e6 do n = n + i % 7 end; return n`, count: 3},
 		{name: "20,000 table inserts", lua: `local t = {}; for i = 1, 2e4 do t["k" .. i] = i end; local n = 0; for _, v in pairs(t) do n = n + v end; return n`, count: 3},
 		{name: "1,000 errors", lua: `local n = 0; for i = 1, 1000 do if not pcall(error, "x") then n = n + 1 end end; return n`, count: 10},
@@ -42,8 +49,22 @@ func vmWorks() []vmWork {
 			program: `Balances = { a = 1e9 }; function Move(from, to, quantity) assert(Balances[from] >= quantity); Balances[from] = Balances[from] - quantity; Balances[to] = (Balances[to] or 0) + quantity; ao.send({ Target = to, Action = "Credit", Quantity = tostring(quantity) }) end`,
 			lua:     `Move("a", "b", 1); return Balances.b`, count: 50,
 		},
+		{
+			// V8 takes seconds to compile the largest function of SQLite well; until
+			// then this takes seven times as long.
+			name: "SQLite update and query", library: "lsqlite3", warmUpMS: 8000,
+			program: `DB = require("lsqlite3").open_memory(); DB:exec("create table t (id integer primary key, name text, amount real)"); for i = 1, 500 do DB:exec(string.format("insert into t (name, amount) values ('n%d', %d / 3.0)", i % 50, i)) end`,
+			lua:     `DB:exec("begin"); for i = 1, 50 do DB:exec("update t set amount = amount + 1 where id = " .. i * 7) end; DB:exec("commit"); local n = 0; for row in DB:nrows("select name, sum(amount) as s from t group by name order by s desc") do n = n + row.s end; return string.format("%.3f", n)`, count: 10,
+		},
 	}
 }
+
+// libraryLua asks a process whether it has a library.
+func libraryLua(library string) string {
+	return `return "has it: " .. tostring((pcall(require, "` + library + `")))`
+}
+
+const libraryAnswer = "has it: true"
 
 const (
 	vmProcess = "PROCESS000000000000000000000000000000000001"

@@ -11,7 +11,6 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/bench"
 	"github.com/wallaby-ao/wallaby/internal/procs"
-	"github.com/wallaby-ao/wallaby/vm/plugin"
 )
 
 // benchFlags are common to all benchmarks.
@@ -46,8 +45,8 @@ func (f *benchFlags) register(cmd *cobra.Command, module bool) {
 // scratch makes a directory that is removed at the end.
 func (f *benchFlags) scratch() (dir string, remove func(), err error) {
 	if f.module != "" {
-		if _, err := os.Stat(f.module); err != nil {
-			return "", nil, ao.Errorf(ao.CodeNotFound, "there is no module at %s: run make modules, or name one with --module", f.module)
+		if err := checkModule(f.module); err != nil {
+			return "", nil, err
 		}
 	}
 	procs.Spare(2) // as for a node
@@ -57,6 +56,13 @@ func (f *benchFlags) scratch() (dir string, remove func(), err error) {
 		return "", nil, fmt.Errorf("make a scratch directory: %w", err)
 	}
 	return dir, func() { os.RemoveAll(dir) }, nil
+}
+
+func checkModule(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return ao.Errorf(ao.CodeNotFound, "there is no module at %s: run make modules, or name one with --module", path)
+	}
+	return nil
 }
 
 // printReport prints rows, and below them what else is to be said.
@@ -69,7 +75,7 @@ func (a *app) printReport(rows []bench.Row, notes ...string) error {
 
 func (a *app) print(report *bench.Report) error {
 	if a.output == outputJSON {
-		return a.printJSON(report)
+		return report.WriteJSON(a.stdout)
 	}
 	return report.WriteTable(a.stdout)
 }
@@ -143,44 +149,6 @@ func (a *app) benchReplayCommand() *cobra.Command {
 	flags.register(cmd, true)
 	_ = cmd.Flags().MarkHidden("seconds")
 	cmd.Flags().IntVar(&messages, "messages", 10_000, "messages of the process")
-	return cmd
-}
-
-func (a *app) benchVMCommand() *cobra.Command {
-	var (
-		flags  benchFlags
-		rounds int
-		dirs   []string
-	)
-	cmd := &cobra.Command{
-		Use:   "vm",
-		Short: "Virtual machines on the work of an aos process, beside the reference loader",
-		Long: `vm has every virtual machine that wallaby vm list shows but the interpreter do the
-same work, in turns, and the reference loader in its mode without copies. It also
-measures how long each takes to begin: to compile, to load what is compiled, to boot,
-to save a state and to go on from it. Medians over all rounds; all answers must be
-equal.`,
-		Example: "  make plugins && wallaby bench vm\n  wallaby bench vm --rounds 20 -o json",
-		Args:    exactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, remove, err := flags.scratch()
-			if err != nil {
-				return err
-			}
-			defer remove()
-			rows, notes, err := bench.VM(cmd.Context(), bench.VMOptions{
-				Dir: dir, Module: flags.module, Plugins: plugin.Find(pluginDirs(dirs)...), Rounds: max(1, rounds), Progress: a.progress,
-			})
-			if err != nil {
-				return err
-			}
-			return a.printReport(rows, notes...)
-		},
-	}
-	flags.register(cmd, true)
-	_ = cmd.Flags().MarkHidden("seconds")
-	cmd.Flags().IntVar(&rounds, "rounds", 5, "how often the machines take turns")
-	cmd.Flags().StringArrayVar(&dirs, "plugin-dir", nil, "look for plugins in this `DIR`, too (repeatable)")
 	return cmd
 }
 
