@@ -18,6 +18,9 @@ import (
 type VMOptions struct {
 	Dir     string   // scratch
 	Modules []string // aos; no two of one name
+	// Format is what modules are run as; "" is what they look like. Metered ones
+	// look like others.
+	Format  string
 	Plugins []string
 	// BuiltIn is the engine in this program, with its version, for the report.
 	BuiltIn string
@@ -88,11 +91,13 @@ func (b *vmBench) machines(source vm.Source, dir string) []*machine {
 	return machines
 }
 
-func readModule(path string) (vm.Source, error) {
+func readModule(path, format string) (vm.Source, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return vm.Source{}, fmt.Errorf("read module: %w", err)
 	}
-	format, err := wasm.DetectFormat(b)
+	if format == "" {
+		format, err = wasm.DetectFormat(b)
+	}
 	return vm.Source{Format: format, Bytes: b}, err
 }

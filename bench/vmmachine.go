@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/s2"
 
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/plugin"
@@ -196,17 +199,17 @@ func (s *stopwatch) lap() time.Duration {
 
 // move takes a snapshot of the first process and has another go on from it.
 func (m *machine) move(ctx context.Context) error {
-	var s state
+	s := vm.NewState()
 	var clock stopwatch
 	clock.start()
-	if err := m.processes[0].Snapshot(&s); err != nil {
+	if err := m.processes[0].Snapshot(s); err != nil {
 		return err
 	}
 	m.run.addStart(startSnapshot, clock.lap())
-	m.run.SnapshotBytes = s.bytes()
+	m.run.SnapshotBytes = uint64(len(s.Pages)) * vm.PageBytes
 	m.run.ResidentBytes = m.processes[0].ResidentBytes()
 	clock.start()
-	p, err := m.module.New(ctx, vm.Config{}, stateReader{&s})
+	p, err := m.module.New(ctx, vm.Config{}, s.Reader())
 	if err != nil {
 		return err
 	}
@@ -214,7 +217,23 @@ func (m *machine) move(ctx context.Context) error {
 		return errors.Join(err, p.Close())
 	}
 	m.run.addStart(startRestore, clock.lap())
+	changed := vm.NewState()
+	if err := p.Snapshot(changed); err != nil {
+		return errors.Join(err, p.Close())
+	}
+	m.run.ChangedBytes = changedBytes(s, changed)
 	return p.Close()
+}
+
+// changedBytes is what a node stores for a state after another: the pages that
+// differ, compressed as it does.
+func changedBytes(before, after *vm.State) (total uint64) {
+	for index, page := range after.Pages {
+		if !bytes.Equal(before.Pages[index], page) {
+			total += uint64(len(s2.Encode(nil, page)))
+		}
+	}
+	return total
 }
 
 func (m *machine) close() error {

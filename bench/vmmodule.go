@@ -18,7 +18,7 @@ type moduleBench struct {
 
 // measure measures one module on all engines that can run it.
 func (b *vmBench) measure(ctx context.Context, name, path string) (err error) {
-	source, err := readModule(path)
+	source, err := readModule(path, b.Format)
 	if err != nil {
 		return err
 	}

@@ -26,9 +26,9 @@ type VMRun struct {
 	Engine string
 	Works  []VMWork
 	Starts []VMStart
-	// SnapshotBytes is the size of a stored state, ResidentBytes that of a process
-	// in memory.
-	SnapshotBytes, ResidentBytes uint64
+	// SnapshotBytes is the size of a state, ChangedBytes what a node stores of it
+	// after one more Eval, and ResidentBytes the size of a process in memory.
+	SnapshotBytes, ChangedBytes, ResidentBytes uint64
 }
 
 // VMWork is one workload, round for round.

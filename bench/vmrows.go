@@ -79,5 +79,6 @@ func (r *VMRun) startRows() []Row {
 	}
 	return append(rows,
 		Lower("snapshot", r.Engine+" size", "MB", float64(r.SnapshotBytes)/1e6, "", 0),
+		Lower("snapshot", r.Engine+" stored for one more Eval (target 1)", "MB", float64(r.ChangedBytes)/1e6, "", 0),
 		Lower("memory", r.Engine+" of a process", "MB", float64(r.ResidentBytes)/1e6, "", 0))
 }

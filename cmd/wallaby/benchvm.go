@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/bench"
 	"github.com/wallaby-ao/wallaby/vm/plugin"
+	"github.com/wallaby-ao/wallaby/vm/wasm"
 )
 
 func (a *app) benchVMCommand() *cobra.Command {
@@ -17,7 +20,7 @@ func (a *app) benchVMCommand() *cobra.Command {
 		flags         benchFlags
 		rounds        int
 		modules, dirs []string
-		out           string
+		out, format   string
 	)
 	cmd := &cobra.Command{
 		Use:   "vm",
@@ -33,7 +36,7 @@ equal. A machine that cannot run a module is left out of that module's rows.
 		Example: "  make plugins && wallaby bench vm\n  wallaby bench vm --rounds 20 --out report",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkVMFlags(modules, out); err != nil {
+			if err := checkVMFlags(modules, format, out); err != nil {
 				return err
 			}
 			dir, remove, err := flags.scratch()
@@ -42,7 +45,7 @@ equal. A machine that cannot run a module is left out of that module's rows.
 			}
 			defer remove()
 			result, err := bench.VM(cmd.Context(), bench.VMOptions{
-				Dir: dir, Modules: modules, Plugins: plugin.Find(pluginDirs(dirs)...), Rounds: max(1, rounds), Progress: a.progress,
+				Dir: dir, Modules: modules, Format: format, Plugins: plugin.Find(pluginDirs(dirs)...), Rounds: max(1, rounds), Progress: a.progress,
 				BuiltIn: "wazero " + moduleVersion("github.com/tetratelabs/wazero") + ", compiler",
 			})
 			if err != nil {
@@ -54,6 +57,7 @@ equal. A machine that cannot run a module is left out of that module's rows.
 	flags.register(cmd, false)
 	_ = cmd.Flags().MarkHidden("seconds")
 	cmd.Flags().StringArrayVar(&modules, "module", []string{"testdata/modules/aos2_0_6.wasm", "testdata/modules/sqlite.wasm"}, "aos module `FILE` (repeatable); make modules fetches some")
+	cmd.Flags().StringVar(&format, "format", "", "run the modules as this Module-Format (default what they look like): only metered ones report gas")
 	cmd.Flags().IntVar(&rounds, "rounds", 5, "how often the machines take turns")
 	cmd.Flags().StringArrayVar(&dirs, "plugin-dir", nil, "look for plugins in this `DIR`, too (repeatable)")
 	cmd.Flags().StringVar(&out, "out", "", "also write a report into this `DIR`")
@@ -61,7 +65,10 @@ equal. A machine that cannot run a module is left out of that module's rows.
 }
 
 // checkVMFlags says before anything is measured what cannot be done.
-func checkVMFlags(modules []string, out string) error {
+func checkVMFlags(modules []string, format, out string) error {
+	if format != "" && !slices.Contains(wasm.Formats(), format) {
+		return usageError{fmt.Errorf("--format %s: no machine runs that; there are %s", format, strings.Join(wasm.Formats(), ", "))}
+	}
 	if info, err := os.Stat(out); err == nil && !info.IsDir() {
 		return usageError{fmt.Errorf("--out %s: that is a file, and a report is a directory: name another, or move the file away", out)}
 	}

@@ -109,7 +109,7 @@ func testMachineIsSet(t *testing.T, data string) {
 		"--data-dir":        {"vm", "set", process, "wazero", "--data-dir", t.TempDir()},
 		"shadow":            {"vm", "set", process, "wazero", "--shadow", "-1", "--data-dir", data},
 		"at most 1000000":   {"vm", "set", process, "wazero", "--shadow", "1000001", "--data-dir", data},
-		"is not known here":        {"vm", "show", strings.Repeat("A", 43)},
+		"is not known here": {"vm", "show", strings.Repeat("A", 43)},
 		"has another admin": {"vm", "set", process, "wazero", "--data-dir", otherToken(t)},
 	} {
 		if failed := runCommand(t, "", args...); failed.code == exitOK || !strings.Contains(failed.stderr, want) {
