@@ -3,6 +3,9 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/wallaby-ao/wallaby/ao"
 )
@@ -25,6 +28,30 @@ type EffectKey struct {
 	Index   uint32
 }
 
+// String writes PROCESS/NONCE/INDEX.
+func (k EffectKey) String() string { return fmt.Sprintf("%s/%d/%d", k.Process, k.Nonce, k.Index) }
+
+// ParseEffectKey reads what String writes.
+func ParseEffectKey(s string) (EffectKey, error) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 {
+		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q is not of the form PROCESS/NONCE/INDEX", s)
+	}
+	process, err := ao.ParseID(parts[0])
+	if err != nil {
+		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q: %w", s, err)
+	}
+	nonce, err := strconv.ParseUint(parts[1], 10, 64)
+	if err != nil {
+		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q: the nonce: %w", s, err)
+	}
+	index, err := strconv.ParseUint(parts[2], 10, 32)
+	if err != nil {
+		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q: the index: %w", s, err)
+	}
+	return EffectKey{process, nonce, uint32(index)}, nil
+}
+
 // Effect is one thing that a result asks a messenger to do.
 type Effect struct {
 	Process ao.ID
@@ -42,6 +69,7 @@ type Effect struct {
 	NextMS    int64  // not before this time
 	Error     string // why the last attempt did not succeed
 	Dead      bool   // given up; only Redrive brings it back
+	Dropped   bool   // and nothing does
 	Delivered []ao.ID
 }
 

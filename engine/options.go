@@ -28,7 +28,7 @@ type Options struct {
 	// Machines names drivers for module formats, for processes without the tag;
 	// the one for "" takes all other formats that it runs.
 	Machines map[string]string
-	Modules ModuleSource
+	Modules  ModuleSource
 	// Items gives the content of bare assignments.
 	Items ItemSource
 	// Host gives guests data from outside; nil: none.

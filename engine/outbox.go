@@ -24,17 +24,21 @@ type Outbox struct {
 
 	mu      sync.Mutex // serializes changes of records
 	pending int
+	dead    int
 }
 
 // openOutbox counts what is pending and sees to it that a messenger looks.
 func openOutbox(s *store) (*Outbox, error) {
 	o := &Outbox{store: s, changed: make(chan struct{}, 1)}
-	err := o.scan(context.Background(), keyOutbox, EffectKey{}, func(key EffectKey, record outboxRecord) (bool, error) {
-		o.pending += record.pending()
-		return true, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("count pending effects: %w", err)
+	for _, prefix := range []string{keyOutbox, keyDead} {
+		err := o.scan(context.Background(), prefix, EffectKey{}, func(key EffectKey, record outboxRecord) (bool, error) {
+			o.pending += record.pending()
+			o.dead += record.dead()
+			return true, nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("count pending effects: %w", err)
+		}
 	}
 	o.notify()
 	return o, nil
@@ -51,41 +55,18 @@ func (o *Outbox) Count() int {
 	return o.pending
 }
 
+// DeadCount gives how many effects were given up and wait for a person.
+func (o *Outbox) DeadCount() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dead
+}
+
 // Pending lists effects that are neither done nor dead, in order of process,
 // nonce and index, after the given key. One process's effects stand in
 // delivery order.
 func (o *Outbox) Pending(ctx context.Context, after EffectKey, limit int) ([]Effect, error) {
-	return o.list(ctx, keyOutbox, after, limit, false)
-}
-
-// Dead lists effects that were given up, from the beginning.
-func (o *Outbox) Dead(ctx context.Context, limit int) ([]Effect, error) {
-	effects, err := o.list(ctx, keyOutbox, EffectKey{}, limit, true)
-	if err != nil || len(effects) == limit {
-		return effects, err
-	}
-	more, err := o.list(ctx, keyDead, EffectKey{}, limit-len(effects), true)
-	return append(effects, more...), err
-}
-
-func (o *Outbox) list(ctx context.Context, prefix string, after EffectKey, limit int, dead bool) (effects []Effect, err error) {
-	err = o.scan(ctx, prefix, after, func(key EffectKey, record outboxRecord) (bool, error) {
-		all, err := o.effects(key, record)
-		if err != nil {
-			return false, err
-		}
-		for _, effect := range all {
-			if len(effects) == limit {
-				return false, nil
-			}
-			passed := effect.Process == after.Process && effect.Nonce == after.Nonce && effect.Index <= after.Index
-			if !passed && !record.isDone(effect.Index) && effect.Dead == dead {
-				effects = append(effects, effect)
-			}
-		}
-		return len(effects) < limit, nil
-	})
-	return effects, err
+	return o.List(ctx, OutboxQuery{State: EffectPending, After: after, Limit: limit})
 }
 
 // Effects lists all effects of one result with what has become of them, done
@@ -129,18 +110,6 @@ func (o *Outbox) Complete(effect Effect) error {
 	return o.change(effect.Key(), effect.Delivered, func(record *outboxRecord) { record.setDone(effect.Index) })
 }
 
-// Redrive makes a dead effect pending again, as if it had never been tried.
-func (o *Outbox) Redrive(key EffectKey) error {
-	err := o.change(key, nil, func(record *outboxRecord) {
-		touched := record.touched(key.Index)
-		record.touch(Effect{Index: key.Index, Delivered: touched.Delivered})
-	})
-	if err == nil {
-		o.notify()
-	}
-	return err
-}
-
 // change applies fn to a record and puts it where it then belongs. Delivered
 // ids go into the store beside it: a record with those of thousands of effects
 // would be written again for each of them.
@@ -149,12 +118,12 @@ func (o *Outbox) change(key EffectKey, delivered []ao.ID, fn func(*outboxRecord)
 	defer o.mu.Unlock()
 	from, record, err := o.load(key)
 	if errors.Is(err, badger.ErrKeyNotFound) || err == nil && key.Index >= record.Count {
-		return ao.Errorf(ao.CodeNotFound, "there is no effect %s/%d/%d", key.Process, key.Nonce, key.Index)
+		return ao.Errorf(ao.CodeNotFound, "there is no effect %s", key)
 	}
 	if err != nil {
 		return err
 	}
-	before := record.pending()
+	pending, dead := record.pending(), record.dead()
 	fn(&record)
 	to := record.prefix()
 	err = o.store.db.Update(func(txn *badger.Txn) error {
@@ -171,9 +140,10 @@ func (o *Outbox) change(key EffectKey, delivered []ao.ID, fn func(*outboxRecord)
 		return txn.Set(nonceKey(to, key.Process, key.Nonce), record.encode())
 	})
 	if err != nil {
-		return fmt.Errorf("store effect %s/%d/%d: %w", key.Process, key.Nonce, key.Index, err)
+		return fmt.Errorf("store effect %s: %w", key, err)
 	}
-	o.pending += record.pending() - before
+	o.pending += record.pending() - pending
+	o.dead += record.dead() - dead
 	return nil
 }
 
@@ -209,7 +179,7 @@ func (o *Outbox) effects(key EffectKey, record outboxRecord) ([]Effect, error) {
 		effect.Process, effect.Nonce, effect.Root = key.Process, key.Nonce, record.Root
 		touched := record.touched(effect.Index)
 		effect.Attempts, effect.NextMS, effect.Error = touched.Attempts, touched.NextMS, touched.Error
-		effect.Dead, effect.Delivered = touched.Dead, slices.Clone(touched.Delivered)
+		effect.Dead, effect.Dropped, effect.Delivered = touched.Dead, touched.Dropped, slices.Clone(touched.Delivered)
 	}
 	return effects, nil
 }

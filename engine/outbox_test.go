@@ -91,7 +91,7 @@ func TestEffectsAreDeliveredOnce(t *testing.T) {
 		if count := b.Outbox().Count(); count != 3 {
 			t.Errorf("%d are pending, not 3", count)
 		}
-		given, err := b.Outbox().Dead(t.Context(), 10)
+		given, err := b.Outbox().List(t.Context(), OutboxQuery{State: EffectDead, Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,5 +153,125 @@ func TestEffectsOfLargeResultsStayCheap(t *testing.T) {
 	}
 	if record.prefix() != keyTrace {
 		t.Errorf("it belongs under %s", record.prefix())
+	}
+}
+
+// TestEffectsAreListedByState goes through effects of all states, of two processes,
+// by pages of one.
+func TestEffectsAreListedByState(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.Outbox()
+	first, second := b.spawn(), b.spawn()
+	for _, process := range []ao.ID{first, second} {
+		b.result(process, b.send(process, "effects"))
+		b.result(process, b.send(process, "effects"))
+	}
+	key := func(process ao.ID, nonce uint64, index uint32) EffectKey { return EffectKey{process, nonce, index} }
+	give := func(key EffectKey, dead bool) {
+		t.Helper()
+		effect, _, err := o.Get(key)
+		if err == nil {
+			effect.Dead, effect.Error, effect.Attempts = dead, "no", 1
+			effect.Delivered = []ao.ID{{9}}
+			if dead {
+				err = o.Update(effect)
+			} else {
+				err = o.Complete(effect)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The first result of the first process: one of each kind. All of its second
+	// one's are dead, all of the second process's first are done.
+	give(key(first, 1, 0), false)
+	give(key(first, 1, 1), true)
+	give(key(first, 1, 2), true)
+	for i := range uint32(5) {
+		give(key(first, 2, i), true)
+		give(key(second, 1, i), false)
+	}
+	if err := o.Drop(key(first, 1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	list := func(process ao.ID, state EffectState) (keys []string) {
+		t.Helper()
+		var after EffectKey
+		for {
+			page, err := o.List(t.Context(), OutboxQuery{Process: process, State: state, After: after, Limit: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				return keys
+			}
+			after = page[0].Key()
+			keys = append(keys, after.String())
+		}
+	}
+	texts := func(process ao.ID, places ...string) (keys []string) {
+		for _, place := range places {
+			keys = append(keys, process.String()+"/"+place)
+		}
+		return keys
+	}
+	for _, c := range []struct {
+		process ao.ID
+		state   EffectState
+		want    []string
+	}{
+		{first, EffectPending, texts(first, "1/3", "1/4")},
+		{first, EffectDead, texts(first, "1/1", "2/0", "2/1", "2/2", "2/3", "2/4")},
+		{first, EffectDropped, texts(first, "1/2")},
+		{first, EffectDone, texts(first, "1/0")},
+		{second, EffectPending, texts(second, "2/0", "2/1", "2/2", "2/3", "2/4")},
+		{second, EffectDone, texts(second, "1/0", "1/1", "1/2", "1/3", "1/4")},
+		{second, EffectDead, nil},
+		{ao.ID{}, EffectDropped, texts(first, "1/2")},
+	} {
+		if diff := cmp.Diff(c.want, list(c.process, c.state)); diff != "" {
+			t.Errorf("%s effects of %s (-want +got):\n%s", c.state, c.process, diff)
+		}
+	}
+	if all := list(ao.ID{}, EffectPending); len(all) != 7 {
+		t.Errorf("pending of all: %q", all)
+	}
+	if s := b.Status(); s.OutboxDead != 6 || s.OutboxPending != 7 {
+		t.Errorf("%d dead, %d pending", s.OutboxDead, s.OutboxPending)
+	}
+	b.close()
+	b.open()
+	o = b.Outbox()
+	if s := b.Status(); s.OutboxDead != 6 || s.OutboxPending != 7 {
+		t.Errorf("after a restart: %d dead, %d pending", s.OutboxDead, s.OutboxPending)
+	}
+	for _, k := range []EffectKey{key(first, 1, 0), key(first, 1, 2), key(first, 1, 3)} {
+		if err := o.Redrive(k); ao.CodeOf(err) != ao.CodeConflict {
+			t.Errorf("redrive %s: %v", k, err)
+		}
+		if err := o.Drop(k); ao.CodeOf(err) != ao.CodeConflict {
+			t.Errorf("drop %s: %v", k, err)
+		}
+	}
+	for _, k := range []EffectKey{key(first, 1, 9), key(first, 77, 0), key(ao.ID{3}, 1, 0)} {
+		if err := o.Drop(k); ao.CodeOf(err) != ao.CodeNotFound {
+			t.Errorf("drop %s: %v", k, err)
+		}
+	}
+	if _, err := o.List(t.Context(), OutboxQuery{State: "lost", Limit: 1}); ao.CodeOf(err) != ao.CodeInvalid {
+		t.Errorf("another state: %v", err)
+	}
+}
+
+func TestEffectKeysAsText(t *testing.T) {
+	key := EffectKey{ao.ID{0xfb, 1}, 1 << 63, 4_000_000_000}
+	if got, err := ParseEffectKey(key.String()); err != nil || got != key {
+		t.Errorf("%s gives %v, %v", key, got, err)
+	}
+	for _, text := range []string{"", "a/1/2", ao.ID{1}.String(), ao.ID{1}.String() + "/1", ao.ID{1}.String() + "/-1/0", ao.ID{1}.String() + "/1/4294967296", ao.ID{1}.String() + "/1/2/3"} {
+		if _, err := ParseEffectKey(text); ao.CodeOf(err) != ao.CodeInvalid {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

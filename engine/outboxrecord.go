@@ -25,6 +25,7 @@ type touchedEffect struct {
 	NextMS    int64   `json:"next,omitempty"`
 	Error     string  `json:"error,omitempty"`
 	Dead      bool    `json:"dead,omitempty"`
+	Dropped   bool    `json:"dropped,omitempty"` // and Dead
 	Delivered []ao.ID `json:"delivered,omitempty"`
 }
 
@@ -80,6 +81,7 @@ func (r *outboxRecord) touch(effect Effect) {
 		NextMS:    effect.NextMS,
 		Error:     effect.Error,
 		Dead:      effect.Dead,
+		Dropped:   effect.Dropped,
 		Delivered: effect.Delivered,
 	}
 	at, found := r.find(effect.Index)
@@ -92,7 +94,12 @@ func (r *outboxRecord) touch(effect Effect) {
 
 // pending counts effects that are neither done nor dead.
 func (r *outboxRecord) pending() int {
-	count := int(r.Count) - r.dead()
+	count := int(r.Count)
+	for _, touched := range r.Touched {
+		if touched.Dead {
+			count--
+		}
+	}
 	for index := range r.Count {
 		if r.isDone(index) {
 			count--
@@ -101,9 +108,10 @@ func (r *outboxRecord) pending() int {
 	return count
 }
 
+// dead counts effects that were given up and not dropped.
 func (r *outboxRecord) dead() (count int) {
 	for _, touched := range r.Touched {
-		if touched.Dead {
+		if touched.Dead && !touched.Dropped {
 			count++
 		}
 	}

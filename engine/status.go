@@ -22,6 +22,7 @@ type Status struct {
 	LaggingProcesses int    // processes in memory with messages to evaluate
 	LaggingMessages  uint64 // their messages
 	OutboxPending    int    // effects to deliver
+	OutboxDead       int    // effects that were given up
 	DryRuns          int    // dry runs in hand or waiting
 
 	EvaluationsTotal uint64 // messages run, replays included
@@ -38,6 +39,7 @@ type Status struct {
 func (e *Engine) Status() Status {
 	s := e.table.status()
 	s.OutboxPending = e.outbox.Count()
+	s.OutboxDead = e.outbox.DeadCount()
 	s.DryRuns = e.dryRuns.count()
 	s.EvaluationsTotal = e.counters.evaluations.Load()
 	s.StoredTotal = e.counters.stored.Load()

@@ -265,6 +265,7 @@ func (n *Node) newMetrics() *aohttp.Metrics {
 	gauge("wallaby_hot_bytes", "Memory of the instances.", func() int { return int(n.engine.Status().ResidentBytes) })
 	gauge("wallaby_evaluation_lag_messages", "Messages in the log that are not evaluated yet.", func() int { return int(n.engine.Status().LaggingMessages) })
 	gauge("wallaby_outbox_pending", "Effects to deliver.", func() int { return n.engine.Status().OutboxPending })
+	gauge("wallaby_outbox_dead", "Effects that were given up: see wallaby outbox list.", func() int { return n.engine.Status().OutboxDead })
 	gauge("wallaby_block_height", "Height of the gateway's newest block.", func() int { return int(n.gateway.Height()) })
 	gauge("wallaby_results_checked", "1 when the store of results has been read through since the start.", n.stateChecked)
 	m.Counter("wallaby_evaluations_total", "Messages evaluated, replays included.", func() float64 { return float64(n.engine.Status().EvaluationsTotal) })
