@@ -45,7 +45,8 @@ const (
 )
 
 // Run asks until the window is over, ctx ends or a request fails. A request
-// counts when it was answered within the window.
+// counts when it was answered within the window, which lasts at least until one
+// was.
 func (l Loop) Run(ctx context.Context, ask func(ctx context.Context, client int) error) (Result, error) {
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -55,6 +56,8 @@ func (l Loop) Run(ctx context.Context, ask func(ctx context.Context, client int)
 		took  = make([][]time.Duration, l.Clients)
 		spent = make(chan struct{})
 		once  sync.Once
+		first = make(chan struct{})
+		begun sync.Once
 	)
 	for client := range l.Clients {
 		wait.Go(func() {
@@ -69,6 +72,7 @@ func (l Loop) Run(ctx context.Context, ask func(ctx context.Context, client int)
 				}
 				if phase.Load() == counting {
 					took[client] = append(took[client], time.Since(start))
+					begun.Do(func() { close(first) })
 				}
 			}
 		})
@@ -77,6 +81,11 @@ func (l Loop) Run(ctx context.Context, ask func(ctx context.Context, client int)
 	before := now()
 	phase.Store(counting)
 	pause(asking, spent, l.Window)
+	select {
+	case <-first:
+	case <-spent:
+	case <-asking.Done():
+	}
 	phase.Store(over)
 	after := now()
 	wait.Wait()

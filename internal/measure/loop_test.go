@@ -58,16 +58,23 @@ func TestAFailedRequestEndsALoop(t *testing.T) {
 	}
 }
 
-func TestALoopWithoutAnswersSaysSo(t *testing.T) {
+func TestAWindowLastsUntilSomethingWasAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := Loop{Clients: 1, Window: time.Second}.Run(t.Context(), func(context.Context, int) error {
+		r, err := Loop{Clients: 1, Window: time.Second}.Run(t.Context(), func(context.Context, int) error {
 			time.Sleep(time.Minute)
 			return nil
 		})
-		if err == nil {
-			t.Error("a loop that nobody answered has a result")
+		if err != nil || r.Count != 1 || r.Seconds != 60 {
+			t.Errorf("result %+v, %v", r, err)
 		}
 	})
+}
+
+func TestALoopWithoutAnswersSaysSo(t *testing.T) {
+	_, err := Loop{Clients: 1, Window: time.Hour}.Run(t.Context(), func(context.Context, int) error { return ErrSpent })
+	if err == nil {
+		t.Error("a loop that nobody answered has a result")
+	}
 }
 
 func TestUsage(t *testing.T) {
