@@ -117,7 +117,11 @@ func (n *Node) openServers(context.Context) error {
 
 // withAdmin puts an operator's paths before a handler.
 func (n *Node) withAdmin(next http.Handler) http.Handler {
-	operator := map[string]http.HandlerFunc{PathSetMachine: n.admin(n.serveSetMachine)}
+	operator := map[string]http.HandlerFunc{
+		PathSetMachine:    n.admin(n.serveSetMachine),
+		PathRedriveEffect: n.admin(n.serveRedriveEffect),
+		PathDropEffect:    n.admin(n.serveDropEffect),
+	}
 	if n.transport != nil {
 		maps.Copy(operator, n.clusterHandlers())
 	}
@@ -184,6 +188,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathSequencing: n.serveSequencing,
 		PathReplay:     n.serveReplay,
 		PathMachine:    n.serveMachine,
+		PathOutbox:     n.serveOutbox,
 		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }
