@@ -26,6 +26,8 @@ type Control struct {
 	ShardSeal    *Shard    `json:"shardSeal,omitempty"`
 	ShardOpening *Shard    `json:"shardOpening,omitempty"`
 	Attested     *Attested `json:"attested,omitempty"`
+	Promise      *Promise  `json:"promise,omitempty"`
+	Watch        *Watch    `json:"watch,omitempty"`
 }
 
 // AppendControl adds a control to a batch.

@@ -25,6 +25,8 @@ import (
 //	U process epoch  → ordering at which the epoch was sealed
 //	S voters shard   → shard: where it was moved to
 //	K process nonce  → attestations of the hash chain at that nonce
+//	X process nonce until → from: time behind the nonce that crons leave out
+//	M process        → watch: whether its crons are driven
 //	I process id     → nonce; id is a dedupe key that L does not hold with that
 //	                   process: of a bare assignment, or of what a push says
 //	L id             → process, nonce of the entry that holds the item or the
@@ -77,6 +79,8 @@ type Update struct {
 	Waiting, Opened []Opening
 	Shards          []Shard
 	Attested        []Attested
+	Skips           []Skip
+	Watches         []Watch
 }
 
 // Put adds what one Raft index changes and notes that the group is applied up to
@@ -101,6 +105,7 @@ func (x *Index) Put(group uint32, index uint64, u Update) error {
 			putEntry(set, e, ok && at == i)
 		}
 		u.putOrderings(set)
+		u.putTime(set)
 		for _, s := range u.Shards {
 			set(shardKey(s.Voters, s.Number), s.encode())
 		}
@@ -278,7 +283,7 @@ func (x *Index) get(k []byte) (value []byte, err error) {
 
 const (
 	placeBytes = 4 + 8 + 4 + 8
-	headBytes  = 8 + 8 + 32 + 32 + 8 + 8
+	headBytes  = 8 + 8 + 32 + 32 + 8 + 8 + 8
 )
 
 func (p Place) appendTo(b []byte) []byte {
@@ -306,7 +311,8 @@ func encodeHead(h Head) []byte {
 	b = append(b, h.Assignment[:]...)
 	b = append(b, h.HashChain[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.TimestampMS))
-	return binary.BigEndian.AppendUint64(b, h.BlockHeight)
+	b = binary.BigEndian.AppendUint64(b, h.BlockHeight)
+	return binary.BigEndian.AppendUint64(b, uint64(h.PromisedMS))
 }
 
 func decodeHead(process ao.ID, b []byte) (h Head, err error) {
@@ -320,5 +326,6 @@ func decodeHead(process ao.ID, b []byte) (h Head, err error) {
 	copy(h.HashChain[:], b[48:])
 	h.TimestampMS = int64(binary.BigEndian.Uint64(b[80:]))
 	h.BlockHeight = binary.BigEndian.Uint64(b[88:])
+	h.PromisedMS = int64(binary.BigEndian.Uint64(b[96:]))
 	return h, nil
 }

@@ -48,6 +48,22 @@ type Log interface {
 	// at most limit.
 	Processes(ctx context.Context, after ao.ID, limit int) ([]Head, error)
 
+	// Promise has the scheduler agree that no entry to come of a process has a
+	// timestamp of UntilMS or before, and gives the head after it. Errors are
+	// those of Append.
+	Promise(ctx context.Context, promise Promise) (Head, error)
+
+	// Skips lists the time behind a place of a process that its crons leave out.
+	Skips(ctx context.Context, process ao.ID, nonce uint64) ([]Skip, error)
+
+	// Watch notes whether a process's crons are to be driven, and reports whether
+	// that is a change. Errors are those of Append.
+	Watch(ctx context.Context, process ao.ID, on bool) (changed bool, err error)
+
+	// Watched lists processes whose crons are to be driven, in order of id, after
+	// the given id, at most limit.
+	Watched(ctx context.Context, after ao.ID, limit int) ([]ao.ID, error)
+
 	// Groups names the sequencing groups whose entries this log holds.
 	Groups() []uint32
 
@@ -94,6 +110,9 @@ type Head struct {
 	HashChain   ao.ID  `json:"hashChain"`
 	TimestampMS int64  `json:"timestamp"`
 	BlockHeight uint64 `json:"blockHeight"`
+	// PromisedMS is a time that the next entry comes after; 0: nothing was
+	// promised since this place.
+	PromisedMS int64 `json:"promised,omitempty"`
 }
 
 // Position is a place in a group's commit order. Positions of one group are

@@ -36,7 +36,7 @@ func (s Sequencer) Step(head Head, started bool, proposal Proposal, nowMS int64,
 	a.Epoch = head.Epoch
 	a.Nonce = head.Nonce + 1
 	a.HashChain = ao.NextHashChain(head.Assignment, head.HashChain)
-	a.TimestampMS = max(nowMS, head.TimestampMS+1)
+	a.TimestampMS = max(nowMS, head.TimestampMS+1, head.PromisedMS+1)
 	// The next leader may know of fewer blocks.
 	a.BlockHeight = max(blockHeight, head.BlockHeight)
 	return a
@@ -55,7 +55,7 @@ func (s Sequencer) Check(head Head, started bool, entry Entry) error {
 	case entry.HashChain != want.HashChain:
 		return fmt.Errorf("hash chain %s where %s follows", entry.HashChain, want.HashChain)
 	case entry.TimestampMS != want.TimestampMS:
-		return fmt.Errorf("timestamp %d is not after %d", entry.TimestampMS, head.TimestampMS)
+		return fmt.Errorf("timestamp %d is not after %d", entry.TimestampMS, max(head.TimestampMS, head.PromisedMS))
 	case started && entry.Message.IsZero():
 		return fmt.Errorf("a second assignment of the process itself")
 	case !started && !entry.Message.IsZero():

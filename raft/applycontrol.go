@@ -12,6 +12,12 @@ import (
 // control decides about what a group agrees on beside messages. Each can come
 // again, because two leaders proposed it.
 func (b *applyBatch) control(c log.Control) (applyResult, error) {
+	switch {
+	case c.Promise != nil:
+		return b.promise(*c.Promise)
+	case c.Watch != nil:
+		return b.watch(*c.Watch)
+	}
 	b.moves = true
 	switch {
 	case c.Seal != nil:

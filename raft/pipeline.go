@@ -72,6 +72,8 @@ func (p *pending) process() ao.ID {
 		return p.proposal.Process
 	case p.control.Seal != nil:
 		return p.control.Seal.Head.Process
+	case p.control.Promise != nil:
+		return p.control.Promise.Process
 	}
 	return ao.ID{}
 }

@@ -141,14 +141,17 @@ func (p *pipeline) prepare(batch []*pending, number uint64) (data []byte, parts 
 	return data, parts, waiting
 }
 
-// complete puts the head that a seal ends its process at into the seal. From here
-// on this leader takes nothing more for the process.
+// complete puts into a control what only its turn tells: into a seal the head that
+// its process ends at here, after which this leader takes nothing more for it.
 func (p *pipeline) complete(c *log.Control, number uint64) error {
 	if s := c.ShardSeal; s != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.mu.shards[[2]int{s.Voters, s.Number}] = true
 		return nil
+	}
+	if c.Promise != nil {
+		return p.completePromise(c.Promise, number)
 	}
 	if c.Seal == nil {
 		return nil

@@ -62,10 +62,24 @@ func fillWithAllKinds(t *testing.T, n *Node, round int) {
 						t.Errorf("append: %v", err)
 					}
 				}
+				if i%20 == 0 {
+					passTime(t, n, process, i%40 == 0)
+				}
 			}
 		})
 	}
 	wait.Wait()
+}
+
+// passTime has a process's time promised, some of it left out, and the process
+// watched or not.
+func passTime(t *testing.T, n *Node, process ao.ID, watched bool) {
+	if _, err := n.Promise(t.Context(), log.Promise{Process: process, UntilMS: 1 << 60, Skip: watched}); err != nil {
+		t.Errorf("promise: %v", err)
+	}
+	if _, err := n.Watch(t.Context(), process, watched); err != nil {
+		t.Errorf("watch: %v", err)
+	}
 }
 
 // reindexed opens a closed node without its index, closes it and gives what the

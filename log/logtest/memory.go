@@ -23,6 +23,9 @@ type Memory struct {
 		processes map[ao.ID][]log.Entry
 		keys      map[[2]ao.ID]uint64
 		order     []log.Entry
+		promised  map[ao.ID]int64
+		skips     map[ao.ID][]log.Skip
+		watched   map[ao.ID]bool
 		closed    bool
 	}
 }
@@ -35,6 +38,9 @@ func NewMemory(signer dataitem.Signer, now func() time.Time) *Memory {
 	m.mu.cond = sync.NewCond(&m.mu.Mutex)
 	m.mu.processes = map[ao.ID][]log.Entry{}
 	m.mu.keys = map[[2]ao.ID]uint64{}
+	m.mu.promised = map[ao.ID]int64{}
+	m.mu.skips = map[ao.ID][]log.Skip{}
+	m.mu.watched = map[ao.ID]bool{}
 	return m
 }
 
@@ -61,7 +67,7 @@ func (m *Memory) Append(ctx context.Context, proposal log.Proposal) (log.Entry, 
 	entries := m.mu.processes[process]
 	var head log.Head
 	if len(entries) > 0 {
-		head = log.HeadOf(entries[len(entries)-1])
+		head = m.head(process)
 	} else if !proposal.IsProcess() {
 		return log.Entry{}, false, ao.Errorf(ao.CodeNotFound, "process %s is not known to this scheduler", process)
 	}
@@ -73,6 +79,7 @@ func (m *Memory) Append(ctx context.Context, proposal log.Proposal) (log.Entry, 
 		return log.Entry{}, false, err
 	}
 	m.mu.processes[process] = append(entries, entry)
+	delete(m.mu.promised, process)
 	m.mu.order = append(m.mu.order, entry)
 	for _, key := range append(proposal.DedupeKeys(), entry.ID) {
 		m.mu.keys[[2]ao.ID{process, key}] = entry.Nonce
@@ -93,11 +100,20 @@ func (m *Memory) entries(process ao.ID) ([]log.Entry, error) {
 
 // Head gives the newest place of a process; see log.Log.
 func (m *Memory) Head(_ context.Context, process ao.ID) (log.Head, error) {
-	entries, err := m.entries(process)
-	if err != nil {
-		return log.Head{}, err
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.mu.processes[process]) == 0 {
+		return log.Head{}, log.ErrProcessUnknown
 	}
-	return log.HeadOf(entries[len(entries)-1]), nil
+	return m.head(process), nil
+}
+
+// head gives the newest place of a process that has one; the lock is held.
+func (m *Memory) head(process ao.ID) log.Head {
+	entries := m.mu.processes[process]
+	head := log.HeadOf(entries[len(entries)-1])
+	head.PromisedMS = m.mu.promised[process]
+	return head
 }
 
 // Read gives one entry; see log.Log.
@@ -174,9 +190,9 @@ func (m *Memory) Processes(_ context.Context, after ao.ID, limit int) ([]log.Hea
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var heads []log.Head
-	for process, entries := range m.mu.processes {
+	for process := range m.mu.processes {
 		if process.String() != after.String() && lessID(after, process) {
-			heads = append(heads, log.HeadOf(entries[len(entries)-1]))
+			heads = append(heads, m.head(process))
 		}
 	}
 	sort.Slice(heads, func(i, j int) bool { return lessID(heads[i].Process, heads[j].Process) })

@@ -32,6 +32,9 @@ func Run(t *testing.T, open func(t *testing.T) log.Log) {
 		"a follower goes on where it stopped":      testFollowResumes,
 		"a process and its message at once":        testSpawnAndSend,
 		"append after close is refused, not stuck": testClosed,
+		"what comes after a promise is later":      testPromises,
+		"time can be left out":                     testSkips,
+		"processes are watched or not":             testWatches,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := open(t)

@@ -1,0 +1,63 @@
+package logtest
+
+import (
+	"context"
+	"slices"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/log"
+)
+
+// Promise moves a process's time on; see log.Log.
+func (m *Memory) Promise(_ context.Context, promise log.Promise) (log.Head, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	process := promise.Process
+	if len(m.mu.processes[process]) == 0 {
+		return log.Head{}, ao.Errorf(ao.CodeNotFound, "process %s is not known to this scheduler", process)
+	}
+	promise.UntilMS = min(promise.UntilMS, m.now().UnixMilli())
+	head := m.head(process)
+	if skip, ok := promise.SkipOf(head); ok {
+		m.mu.skips[process] = append(m.mu.skips[process], skip)
+	}
+	m.mu.promised[process] = head.Promised(promise).PromisedMS
+	return m.head(process), nil
+}
+
+// Skips lists time that a process's crons leave out; see log.Log.
+func (m *Memory) Skips(_ context.Context, process ao.ID, nonce uint64) (list []log.Skip, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, skip := range m.mu.skips[process] {
+		if skip.Nonce == nonce {
+			list = append(list, skip)
+		}
+	}
+	return list, nil
+}
+
+// Watch notes whether a process's crons are driven; see log.Log.
+func (m *Memory) Watch(_ context.Context, process ao.ID, on bool) (changed bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.mu.processes[process]) == 0 {
+		return false, ao.Errorf(ao.CodeNotFound, "process %s is not known to this scheduler", process)
+	}
+	changed = m.mu.watched[process] != on
+	m.mu.watched[process] = on
+	return changed, nil
+}
+
+// Watched lists processes whose crons are driven; see log.Log.
+func (m *Memory) Watched(_ context.Context, after ao.ID, limit int) (list []ao.ID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for process, on := range m.mu.watched {
+		if on && lessID(after, process) {
+			list = append(list, process)
+		}
+	}
+	slices.SortFunc(list, func(a, b ao.ID) int { return slices.Compare(a[:], b[:]) })
+	return list[:min(limit, len(list))], nil
+}
