@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/wallaby-ao/wallaby/ao"
 )
 
@@ -94,6 +96,30 @@ func (o *Outbox) List(ctx context.Context, q OutboxQuery) ([]Effect, error) {
 	return all[:min(len(all), q.Limit)], nil
 }
 
+// Before lists results of a process that have effects, newest first, as the keys of
+// their first effects. They come before the given one; its zero nonce means all.
+func (o *Outbox) Before(ctx context.Context, before EffectKey, limit int) (keys []EffectKey, err error) {
+	for _, prefix := range []string{keyOutbox, keyParked, keyDead, keyTrace} {
+		err := o.store.db.View(func(txn *badger.Txn) error {
+			iterator := txn.NewIterator(badger.IteratorOptions{Prefix: idKey(prefix, before.Process), Reverse: true})
+			defer iterator.Close()
+			iterator.Seek(nonceKey(prefix, before.Process, before.Nonce-1))
+			for count := 0; count < limit && iterator.Valid(); count++ {
+				var key EffectKey
+				key.Process, key.Nonce = splitNonceKey(iterator.Item().Key())
+				keys = append(keys, key)
+				iterator.Next()
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(keys, func(a, b EffectKey) int { return b.compare(a) })
+	return keys[:min(len(keys), limit)], nil
+}
+
 // Get gives an effect and what has become of it.
 func (o *Outbox) Get(key EffectKey) (Effect, EffectState, error) {
 	_, record, err := o.load(key)
@@ -122,10 +148,14 @@ func (o *Outbox) Redrive(key EffectKey) error {
 	return err
 }
 
-// Drop gives a dead or parked effect up for good. It stays in the trace.
+// Drop gives a dead or parked effect up for good. It stays in the trace, with the
+// reason.
 func (o *Outbox) Drop(key EffectKey) error {
 	return o.revise(key, func(state EffectState) bool { return state == EffectDead || state == EffectParked },
-		"only a dead or a parked one can be dropped", func(touched *Effect) { touched.Dead, touched.Dropped, touched.Parked = true, true, "" })
+		"only a dead or a parked one can be dropped", func(touched *Effect) {
+			touched.Error = cmp.Or(touched.Parked, touched.Error)
+			touched.Dead, touched.Dropped, touched.Parked = true, true, ""
+		})
 }
 
 // revise changes what is known of an effect that is in the right state.
