@@ -122,7 +122,10 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	if err != nil {
 		return err
 	}
-	args := []string{"node", "--config", config, "--log-level", flags.logLevel, "--log-format", "text"}
+	args := []string{
+		"node", "--config", config, "--log-level", flags.logLevel, "--log-format", "text",
+		"--hops-max", strconv.Itoa(flags.hops), "--pair-rate-max", strconv.Itoa(flags.pairRate),
+	}
 	for _, module := range flags.modules {
 		args = append(args, "--module", module)
 	}
