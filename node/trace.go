@@ -59,6 +59,7 @@ type TracePlace struct {
 
 // TraceEvaluation is what evaluating a message gave on the node that answers.
 type TraceEvaluation struct {
+	Node    string          `json:"node,omitempty"`
 	TimeMS  int64           `json:"timeMs,omitempty"` // 0: not known
 	GasUsed *uint64         `json:"gasUsed,omitempty"`
 	Error   json.RawMessage `json:"error,omitempty"`
@@ -211,7 +212,7 @@ func (t *tracing) message(ctx context.Context, at place, only *engine.EffectKey,
 	if err != nil || !ok {
 		return m, err
 	}
-	m.Evaluated = &TraceEvaluation{TimeMS: atMS, GasUsed: evaluation.Result.GasUsed, Error: evaluation.Result.Error}
+	m.Evaluated = &TraceEvaluation{Node: t.node.self(), TimeMS: atMS, GasUsed: evaluation.Result.GasUsed, Error: evaluation.Result.Error}
 	effects, states, err := t.node.engine.Outbox().Effects(at.process, at.nonce)
 	if err != nil {
 		return m, err

@@ -91,19 +91,24 @@ func (a *app) nodeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			options.DataDir, options.Host, options.PortBase, options.Cluster = file.DataDir, file.Host, file.PortBase, file.Cluster
-			if file.HopsMax != 0 && !cmd.Flags().Changed("hops-max") {
-				options.HopsMax = file.HopsMax
-			}
-			if file.PairRateMax != 0 && !cmd.Flags().Changed("pair-rate-max") {
-				options.PairRateMax = file.PairRateMax
-			}
-			return a.runNode(cmd.Context(), options)
+			return a.runNode(cmd.Context(), withFile(options, file, cmd.Flags()))
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "the node's `FILE`")
 	flags.register(cmd.Flags())
 	return cmd
+}
+
+// withFile adds what a node's file says. What flags say goes before its bounds.
+func withFile(options, file node.Options, flags *pflag.FlagSet) node.Options {
+	options.DataDir, options.Host, options.PortBase, options.Cluster = file.DataDir, file.Host, file.PortBase, file.Cluster
+	if file.HopsMax != 0 && !flags.Changed("hops-max") {
+		options.HopsMax = file.HopsMax
+	}
+	if file.PairRateMax != 0 && !flags.Changed("pair-rate-max") {
+		options.PairRateMax = file.PairRateMax
+	}
+	return options
 }
 
 // nodeFlags are common to all that runs a node.

@@ -4,12 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -39,6 +43,33 @@ func TestAMistakeAboutTheOutboxIsNamed(t *testing.T) {
 	failed := runCommand(t, "", "outbox", "redrive", "-"+effect[1:], "--data-dir", t.TempDir())
 	if failed.code != exitError || !strings.Contains(failed.stderr, "--data-dir") {
 		t.Errorf("an effect that begins with a dash, and no node: %+v", failed)
+	}
+}
+
+// TestBoundsComeFromFlagsThenTheFile, and are the usual ones without either.
+func TestBoundsComeFromFlagsThenTheFile(t *testing.T) {
+	for line, want := range map[string][2]int{
+		"":                                 {7, -1},
+		"--hops-max 5":                     {5, -1},
+		"--hops-max 0 --pair-rate-max 100": {-1, 100},
+	} {
+		var f nodeFlags
+		flags := pflag.NewFlagSet("node", pflag.ContinueOnError)
+		f.register(flags)
+		if err := flags.Parse(strings.Fields(line)); err != nil {
+			t.Fatal(err)
+		}
+		options, err := f.options(&app{stderr: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		both := withFile(options, node.Options{HopsMax: 7, PairRateMax: -1}, flags)
+		if got := [2]int{both.HopsMax, both.PairRateMax}; got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+		if alone := withFile(options, node.Options{}, flags); line == "" && (alone.HopsMax != messenger.DefaultHopsMax || alone.PairRateMax != messenger.DefaultPairRateMax) {
+			t.Errorf("without either: %d, %d", alone.HopsMax, alone.PairRateMax)
+		}
 	}
 }
 

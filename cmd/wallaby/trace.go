@@ -17,7 +17,8 @@ func (a *app) traceCommand() *cobra.Command {
 		Short: "Show what became of a message, and of all that it caused",
 		Long: `trace follows a message: its place in a log, its evaluation, what that sent, where
 each of these got a place, and so on. A time with + is since the step that caused
-this one. ID is a message, an assignment, a process (its spawn) or an effect of the
+this one; what another node delivered counts from when the message got its place,
+since each node evaluates for itself. ID is a message, an assignment, a process (its spawn) or an effect of the
 outbox, PROCESS/NONCE/INDEX. With --root it begins at the message of a user from
 which all descends.`,
 		Example: `  wallaby trace ID

@@ -95,7 +95,7 @@ func (d *drawing) message(m node.TraceMessage, prefix, verb string, afterMS int6
 	}
 	if m.Scheduled != nil {
 		d.step(bar+verb, m.Scheduled.TimeMS, afterMS, d.aboutPlace(m.Scheduled))
-		evaluatedMS := d.evaluation(m, bar)
+		d.evaluation(m, bar)
 		for i, effect := range m.Effects {
 			branch, below := "├─ ", prefix+"│  "
 			switch {
@@ -104,7 +104,7 @@ func (d *drawing) message(m node.TraceMessage, prefix, verb string, afterMS int6
 			case i == len(m.Effects)-1 && m.Cut == "":
 				branch, below = "└─ ", prefix+"   "
 			}
-			d.effect(effect, prefix+branch, below, evaluatedMS)
+			d.effect(effect, prefix+branch, below, causeMS(m, effect))
 		}
 	}
 	if m.Cut != "" {
@@ -112,14 +112,26 @@ func (d *drawing) message(m node.TraceMessage, prefix, verb string, afterMS int6
 	}
 }
 
-func (d *drawing) evaluation(m node.TraceMessage, bar string) (atMS int64) {
+// causeMS is when the step was that had an effect delivered: the evaluation, if it was
+// the same node that delivered; when another evaluated, nobody here knows.
+func causeMS(m node.TraceMessage, effect node.TraceEffect) int64 {
+	if m.Evaluated != nil && m.Evaluated.Node == effect.Node {
+		return m.Evaluated.TimeMS
+	}
+	return m.Scheduled.TimeMS
+}
+
+func (d *drawing) evaluation(m node.TraceMessage, bar string) {
 	if m.Evaluated == nil {
 		if m.Cut == "" {
 			d.step(bar+"waiting", 0, 0, "not evaluated yet")
 		}
-		return 0
+		return
 	}
 	var about []string
+	if m.Evaluated.Node != "" {
+		about = append(about, "here, on "+m.Evaluated.Node)
+	}
 	if gas := m.Evaluated.GasUsed; gas != nil {
 		about = append(about, "gas "+groupDigits(*gas))
 	}
@@ -127,14 +139,13 @@ func (d *drawing) evaluation(m node.TraceMessage, bar string) (atMS int64) {
 		about = append(about, "error: "+outputText(m.Evaluated.Error))
 	}
 	d.step(bar+"evaluated", m.Evaluated.TimeMS, m.Scheduled.TimeMS, strings.Join(about, ", "))
-	return m.Evaluated.TimeMS
 }
 
-func (d *drawing) effect(effect node.TraceEffect, branch, below string, evaluatedMS int64) {
+func (d *drawing) effect(effect node.TraceEffect, branch, below string, causeMS int64) {
 	number := effect.Effect[strings.LastIndexByte(effect.Effect, '/')+1:]
-	d.step(branch+effectVerb(effect)+" "+number, effect.TimeMS, evaluatedMS, d.aboutEffect(effect))
+	d.step(branch+effectVerb(effect)+" "+number, effect.TimeMS, causeMS, d.aboutEffect(effect))
 	for _, caused := range effect.Caused {
-		d.message(caused, below, "assigned", evaluatedMS)
+		d.message(caused, below, "assigned", causeMS)
 	}
 }
 
