@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,9 +66,18 @@ func (m fakeMonitors) Remove(_ context.Context, process ao.ID) error {
 	return nil
 }
 
+// fakeTracer pages through hops of processes.
 type fakeTracer map[ao.ID][]Hop
 
-func (t fakeTracer) Trace(process ao.ID) []Hop { return t[process] }
+func (t fakeTracer) Trace(_ context.Context, q TraceQuery) (hops []Hop, more bool, err error) {
+	for _, hop := range t[q.Process] {
+		if q.Kind == "" || hop.Kind == q.Kind && slices.Contains(hop.Delivered, q.ID) {
+			hops = append(hops, hop)
+		}
+	}
+	hops = hops[min(q.Skip, len(hops)):]
+	return hops[:min(q.Limit, len(hops))], len(hops) > q.Limit, nil
+}
 
 // fakeEvaluator answers what a test tells it to and remembers what it was asked.
 type fakeEvaluator struct {
