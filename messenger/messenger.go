@@ -17,6 +17,9 @@ import (
 // Outbox is where effects come from and where their fate is noted.
 type Outbox interface {
 	Pending(ctx context.Context, after engine.EffectKey, limit int) ([]engine.Effect, error)
+	// News gives the pending effects of results that came since it was last asked;
+	// unless all is true there may be more, which Pending lists.
+	News() (effects []engine.Effect, all bool, err error)
 	Update(effect engine.Effect) error
 	Complete(effect engine.Effect) error
 	Changed() <-chan struct{}
@@ -96,9 +99,20 @@ type Messenger struct {
 		sync.Mutex
 		lanes  map[lane][]engine.Effect
 		loaded map[engine.EffectKey]bool
-		// freed is signalled when there is room for more effects.
+		// passed has what left its lane since effects were read that still show it
+		// as pending.
+		passed map[engine.EffectKey]bool
+		// behind says that effects that are delivered here may be in no lane.
+		behind bool
+		// abandoned says that a lane was emptied since the last scan began: what
+		// comes later may not go into it ahead of that.
+		abandoned bool
+		// freed is signalled when the loader should look.
 		freed chan struct{}
 	}
+	// strangers are processes of which effects were left out since the last scan
+	// began, because they are delivered elsewhere. They are the loader's own.
+	strangers map[ao.ID]bool
 }
 
 // lane keeps order: effects of one sender for one target go one by one.
@@ -114,7 +128,10 @@ func Open(options Options) *Messenger {
 	m.trace.max = m.options.TraceMax
 	m.mu.lanes = map[lane][]engine.Effect{}
 	m.mu.loaded = map[engine.EffectKey]bool{}
+	m.mu.passed = map[engine.EffectKey]bool{}
+	m.mu.behind = true
 	m.mu.freed = make(chan struct{}, 1)
+	m.strangers = map[ao.ID]bool{}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.wait.Go(func() { m.load(ctx) })
@@ -126,68 +143,6 @@ func (m *Messenger) Close() error {
 	m.cancel()
 	m.wait.Wait()
 	return nil
-}
-
-// load brings pending effects into their lanes whenever there are new ones or
-// there is room again.
-func (m *Messenger) load(ctx context.Context) {
-	for {
-		if err := m.scan(ctx); err != nil && ctx.Err() == nil {
-			m.options.Fatal(err)
-			return
-		}
-		select {
-		case <-m.options.Outbox.Changed():
-		case <-m.mu.freed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// scanPage is how many effects are read at once.
-const scanPage = 512
-
-// scan goes through the outbox in key order, which is delivery order, and takes
-// what is not in a lane yet.
-func (m *Messenger) scan(ctx context.Context) error {
-	var after engine.EffectKey
-	for {
-		page, err := m.options.Outbox.Pending(ctx, after, scanPage)
-		if err != nil {
-			return err
-		}
-		for _, effect := range page {
-			if m.options.Owns(effect.Process) && !m.take(ctx, effect) {
-				return nil
-			}
-			after = effect.Key()
-		}
-		if len(page) < scanPage {
-			return nil
-		}
-	}
-}
-
-// take puts an effect into its lane and starts the lane if it was empty; false
-// when there is no room.
-func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	key := effect.Key()
-	if m.mu.loaded[key] {
-		return true
-	}
-	if len(m.mu.loaded) >= m.options.LoadedMax {
-		return false
-	}
-	m.mu.loaded[key] = true
-	id := laneOf(effect)
-	m.mu.lanes[id] = append(m.mu.lanes[id], effect)
-	if len(m.mu.lanes[id]) == 1 {
-		m.wait.Go(func() { m.run(ctx, id) })
-	}
-	return true
 }
 
 func laneOf(effect engine.Effect) lane {
@@ -222,15 +177,16 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		}
 		m.mu.Lock()
 		delete(m.mu.loaded, effect.Key())
+		m.mu.passed[effect.Key()] = true
 		rest := m.mu.lanes[id][1:]
 		m.mu.lanes[id] = rest
 		if len(rest) == 0 {
 			delete(m.mu.lanes, id)
 		}
+		room := m.hasRoom()
 		m.mu.Unlock()
-		select {
-		case m.mu.freed <- struct{}{}:
-		default:
+		if room {
+			m.look()
 		}
 		if len(rest) == 0 {
 			return
@@ -242,19 +198,19 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 // stay in the outbox, to be taken up again if that changes.
 func (m *Messenger) abandon(id lane) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, effect := range m.mu.lanes[id] {
 		delete(m.mu.loaded, effect.Key())
 	}
 	delete(m.mu.lanes, id)
+	m.mu.abandoned = true
+	m.mu.Unlock()
+	m.Wake()
 }
 
 // Wake has the messenger look for effects that it owns now.
 func (m *Messenger) Wake() {
-	select {
-	case m.mu.freed <- struct{}{}:
-	default:
-	}
+	m.fallBehind()
+	m.look()
 }
 
 // fate is what became of trying to deliver an effect.
