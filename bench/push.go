@@ -76,7 +76,7 @@ func evaluationRate(ctx context.Context, dir, module string, messages int) (floa
 
 // oneNode measures a node alone, and the last load again when it also holds many
 // idle processes.
-func (o PushOptions) oneNode(ctx context.Context, alone float64) (rates []Rate, rows []Row, err error) {
+func (o PushOptions) oneNode(ctx context.Context, alone float64) (rates []pushRate, rows []Row, err error) {
 	small := filepath.Join(o.Dir, "small.wasm")
 	if err := os.WriteFile(small, smallModule, 0o644); err != nil {
 		return nil, nil, fmt.Errorf("write a small module: %w", err)
@@ -94,7 +94,7 @@ func (o PushOptions) oneNode(ctx context.Context, alone float64) (rates []Rate, 
 	if err != nil {
 		return nil, nil, err
 	}
-	var rate Rate
+	var rate pushRate
 	for _, tokens := range o.Tokens {
 		name := fmt.Sprintf("ring of %d, one node, %s", o.Processes, tokensText(tokens))
 		o.Progress(name)
@@ -103,7 +103,7 @@ func (o PushOptions) oneNode(ctx context.Context, alone float64) (rates []Rate, 
 		}
 		rates = append(rates, rate)
 		rows = append(rows, Higher(name, "hops (target 0.5)", "1/s", rate.PerSecond, peerEvaluation, alone))
-		rows = append(rows, hopRows(name, rate, "", Rate{})...)
+		rows = append(rows, hopRows(name, rate, "", pushRate{})...)
 	}
 	if o.Idle == 0 {
 		return rates, rows, nil
@@ -125,7 +125,7 @@ func (o PushOptions) oneNode(ctx context.Context, alone float64) (rates []Rate, 
 
 // threeNodes measures a cluster, all of it in this process and on one disk, beside
 // what one node did with the same tokens.
-func (o PushOptions) threeNodes(ctx context.Context, solo []Rate) (rows []Row, err error) {
+func (o PushOptions) threeNodes(ctx context.Context, solo []pushRate) (rows []Row, err error) {
 	o.Progress(fmt.Sprintf("a ring of %d processes on three nodes: making it", o.Processes))
 	watch := newHopWatch()
 	nodes, stop, err := openNodes(ctx, filepath.Join(o.Dir, "three"), 3, func(options *node.Options) {
@@ -210,10 +210,11 @@ func tokensText(tokens int) string {
 	return fmt.Sprintf("%d tokens", tokens)
 }
 
-func hopRows(name string, rate Rate, peer string, other Rate) []Row {
+func hopRows(name string, rate pushRate, peer string, other pushRate) []Row {
 	return []Row{
 		Lower(name, "hop, median", "ms", rate.MedianMS, peer, other.MedianMS),
 		Lower(name, "hop, 99th percentile", "ms", rate.Percentile99, peer, other.Percentile99),
+		Lower(name, "CPU for each hop", "us", rate.cpuMicros, peer, other.cpuMicros),
 	}
 }
 

@@ -11,18 +11,20 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/measure"
 	"github.com/wallaby-ao/wallaby/node"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// ringLua has a process pass tokens on. A token says who it is and how many hops
-// it has made, and is dropped where it has gone round.
+// ringLua has a process pass tokens on. A token says who it is, how many hops it
+// has made, and until when it goes round; it is dropped then, or when it comes
+// back to where it began.
 const ringLua = `
 Handlers.add("hop", { Action = "Hop" }, function(msg)
-  local token, hops = msg.Data:match("^hop (%%S+) (%%d+)$")
+  local token, hops, untilMS = msg.Data:match("^hop (%%S+) (%%d+) (%%d+)$")
   hops = tonumber(hops) + 1
-  if hops > %d then return end
-  ao.send({ Target = "%s", Action = "Hop", Data = "hop " .. token .. " " .. hops })
+  if hops > %d or tonumber(msg.Timestamp) >= tonumber(untilMS) then return end
+  ao.send({ Target = "%s", Action = "Hop", Data = "hop " .. token .. " " .. hops .. " " .. untilMS })
 end)
 return "%s"`
 
@@ -71,53 +73,54 @@ func makeRing(ctx context.Context, n *node.Node, count int, watch *hopWatch) (*r
 	return r, err
 }
 
+// pushRate is how fast a ring was, and what a hop took of the processors.
+type pushRate struct {
+	Rate
+	cpuMicros float64
+}
+
 // run has so many tokens going round at once, and gives how often one came from
 // a process to the next. A token that has gone round is replaced by a new one:
 // what the client does for that is no hop.
-func (r *ring) run(ctx context.Context, tokens int, seconds float64) (Rate, error) {
+func (r *ring) run(ctx context.Context, tokens int, seconds float64) (rate pushRate, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var (
-		wait sync.WaitGroup
-		stop = make(chan struct{})
-	)
+	warmUp, window := time.Duration(seconds/5*float64(time.Second)), time.Duration(seconds*float64(time.Second))
+	until := time.Now().Add(warmUp + window)
+	var wait sync.WaitGroup
 	for i := range tokens {
 		first := r.tokens + i
 		start := r.processes[i*len(r.processes)/tokens]
 		wait.Go(func() {
-			for round := 0; ; round++ {
+			for round := 0; ctx.Err() == nil && time.Now().Before(until); round++ {
 				token := fmt.Sprintf("%d.%d", first, round)
 				done := r.watch.expect(token, len(r.processes))
-				if err := r.serve(ctx, start, token); err != nil {
+				if err := r.serve(ctx, start, token, until); err != nil {
 					cancel(err)
 					return
 				}
 				select {
 				case <-done:
 				case <-ctx.Done():
-					return
-				}
-				select {
-				case <-stop:
-					return
-				default:
 				}
 			}
 		})
 	}
 	r.tokens += tokens
-	elapsed := r.watch.count(ctx, time.Duration(seconds/5*float64(time.Second)), time.Duration(seconds*float64(time.Second)))
-	close(stop)
+	times, cpu := r.watch.count(ctx, warmUp, window)
 	wait.Wait()
 	if err := context.Cause(ctx); err != nil {
-		return Rate{}, err
+		return rate, err
 	}
-	return (&Times{r.watch.take(), elapsed}).rate()
+	rate.cpuMicros = float64(cpu.Microseconds()) / float64(max(1, len(times.Calls)))
+	rate.Rate, err = times.rate()
+	return rate, err
 }
 
 // serve posts a token to a process.
-func (r *ring) serve(ctx context.Context, process ao.ID, token string) error {
-	_, err := r.user.client.Send(ctx, dataitem.Draft{Target: process[:], Data: []byte(hopStart + token + " 0"), Tags: dataitem.Tags{
+func (r *ring) serve(ctx context.Context, process ao.ID, token string, until time.Time) error {
+	data := fmt.Appendf(nil, "%s%s 0 %d", hopStart, token, until.UnixMilli())
+	_, err := r.user.client.Send(ctx, dataitem.Draft{Target: process[:], Data: data, Tags: dataitem.Tags{
 		{Name: "Action", Value: "Hop"},
 		{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagVariant, Value: ao.Variant}, {Name: ao.TagType, Value: ao.TypeMessage},
 	}}, r.user.signer)
@@ -150,15 +153,15 @@ func (w *hopWatch) expect(token string, last int) <-chan struct{} {
 	return seen.done
 }
 
-// count takes the time of hops for a while after a warm-up, and gives how long
-// it did.
-func (w *hopWatch) count(ctx context.Context, warmUp, window time.Duration) time.Duration {
+// count takes the time of hops for a while after a warm-up, and gives what the
+// processors did meanwhile.
+func (w *hopWatch) count(ctx context.Context, warmUp, window time.Duration) (Times, time.Duration) {
 	pause(ctx, warmUp)
-	start := time.Now()
+	start, before := time.Now(), measure.CPU()
 	w.set(true)
 	pause(ctx, window)
-	w.set(false)
-	return time.Since(start)
+	took := w.set(false)
+	return Times{took, time.Since(start)}, measure.CPU() - before
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -168,56 +171,68 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (w *hopWatch) set(counting bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.counting = counting
-}
-
-// take gives the hops that were counted.
-func (w *hopWatch) take() []time.Duration {
+// set starts or stops counting, and gives the hops that were counted before.
+func (w *hopWatch) set(counting bool) []time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	took := w.took
-	w.took = nil
+	w.counting, w.took = counting, nil
 	return took
 }
 
 // see notes a message that a guest is about to get. Of several nodes, the first
 // that evaluates it counts.
 func (w *hopWatch) see(message []byte) {
-	token, hops, ok := tokenIn(message)
+	h, ok := hopIn(message)
 	if !ok {
 		return
 	}
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	seen := w.tokens[token]
-	if seen == nil || hops <= seen.hops {
+	seen := w.tokens[h.token]
+	if seen == nil || h.number <= seen.hops {
 		return
 	}
-	if w.counting && hops > 0 {
+	if w.counting && h.number > 0 {
 		w.took = append(w.took, now.Sub(seen.at))
 	}
-	seen.hops, seen.at = hops, now
-	if hops == seen.last {
+	seen.hops, seen.at = h.number, now
+	if h.number == seen.last || h.over {
 		close(seen.done)
-		delete(w.tokens, token)
+		delete(w.tokens, h.token)
 	}
 }
 
-// tokenIn finds a token in a message as a guest gets it.
-func tokenIn(message []byte) (token string, hops int, ok bool) {
-	const key = `"Data":"` + hopStart
+// hop is a token as it comes to a process.
+type hop struct {
+	token  string
+	number int
+	over   bool // its time is up
+}
+
+// hopIn finds a token in a message as a guest gets it.
+func hopIn(message []byte) (h hop, ok bool) {
+	const key, timestamp = `"Data":"` + hopStart, `"Timestamp":`
 	at := bytes.Index(message, []byte(key))
 	if at < 0 {
-		return "", 0, false
+		return h, false
 	}
-	text, _, _ := bytes.Cut(message[at+len(key):], []byte(`"`))
-	name, number, _ := strings.Cut(string(text), " ")
-	hops, err := strconv.Atoi(number)
-	return name, hops, err == nil
+	text, rest, _ := bytes.Cut(message[at+len(key):], []byte(`"`))
+	fields := strings.Fields(string(text))
+	at = bytes.LastIndex(rest, []byte(timestamp))
+	if len(fields) != 3 || at < 0 {
+		return h, false
+	}
+	digits := rest[at+len(timestamp):]
+	digits = digits[:len(digits)-len(bytes.TrimLeft(digits, "0123456789"))]
+	var err error
+	if h.number, err = strconv.Atoi(fields[1]); err != nil {
+		return h, false
+	}
+	// Numbers of the same length compare as texts.
+	h.token, h.over = fields[0], string(digits) >= fields[2]
+	return h, true
 }
 
 // wrap has the watch see what is handed to the processes of a driver.
