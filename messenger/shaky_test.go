@@ -91,7 +91,7 @@ func (n *shaky) open() {
 		n.w.Fatal(err)
 	}
 	n.messenger = messenger.Open(messenger.Options{
-		Outbox: shakyOutbox{n.engine.Outbox(), n}, Log: shakyLog{n.w.log, n}, Owns: n.believes,
+		Outbox: shakyOutbox{n.engine.Outbox(), n}, Log: shakyLog{n.w.log, n}, Owns: n.believesSlowly,
 		Signer: n.w.authority, Uploader: n.w.weave, Directory: n.w.weave,
 		Workers: 4, LoadedMax: 5, RetryBaseMS: 20, RetryMaxMS: 300, AttemptsMax: 1 << 20,
 		Fatal: func(err error) {
@@ -206,6 +206,14 @@ func mix(x uint64) uint64 {
 	return x * 0xbf58476d1ce4e5b9 >> 7
 }
 
+// believesSlowly is how a messenger asks: the lead may move meanwhile.
+func (n *shaky) believesSlowly(process ao.ID) bool {
+	if draw, err := n.step("owns", process.String()); err == nil && n.w.faulty.Load() && draw%4 == 0 {
+		time.Sleep(time.Duration(draw%20) * time.Millisecond)
+	}
+	return n.believes(process)
+}
+
 func (n *shaky) believes(process ao.ID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -230,10 +238,15 @@ type shakyOutbox struct {
 }
 
 func (o shakyOutbox) Pending(ctx context.Context, after engine.EffectKey, limit int) ([]engine.Effect, error) {
-	if _, err := o.n.step("list", after.String()); err != nil {
+	draw, err := o.n.step("list", after.String())
+	if err != nil {
 		return nil, err
 	}
-	return o.Outbox.Pending(ctx, after, limit)
+	page, err := o.Outbox.Pending(ctx, after, limit)
+	if draw%3 == 0 {
+		time.Sleep(time.Duration(draw%200) * time.Millisecond) // and the page is old
+	}
+	return page, err
 }
 
 func (o shakyOutbox) News() ([]engine.Effect, bool, error) {
