@@ -41,7 +41,7 @@ fuzz: ## fuzz every target for FUZZTIME (30000x: so many inputs)
 e2e: ## run the real aoconnect against a node
 	@scripts/test.sh setup e2e
 
-test-system: ## kill, freeze and damage real nodes 200 times, and try 200 worlds (WALLABY_FAULTS, WALLABY_SEEDS)
+test-system: ## kill, freeze and damage real nodes 200 times, 1,000 hops, 200 worlds (WALLABY_FAULTS, _HOPS, _SEEDS)
 	@scripts/test.sh setup system
 
 bench: build ## measure a node and its peers (ARGS="node -o json")

@@ -57,13 +57,17 @@ func (e *Engine) commit(p *process, b *batch, head uint64) error {
 			return fmt.Errorf("store evaluations of process %s from nonce %d: %w", p.id, b.next, err)
 		}
 		effects := 0
-		for _, item := range b.items[:count] {
-			effects += item.effects
+		var results []EffectKey
+		for i, item := range b.items[:count] {
+			if item.effects > 0 {
+				effects += item.effects
+				results = append(results, EffectKey{Process: p.id, Nonce: b.next + uint64(i)})
+			}
 		}
 		b.items = b.items[count:]
 		b.next += uint64(count)
 		e.counters.stored.Add(uint64(count))
-		e.outbox.added(effects)
+		e.outbox.added(results, effects)
 		e.table.advance(p, b.next)
 		if caughtUp && len(b.items) == 0 {
 			e.table.mark(p, false)

@@ -21,6 +21,7 @@ import (
 type Outbox struct {
 	store   *store
 	changed chan struct{}
+	news    news
 
 	mu       sync.Mutex // serializes changes of records
 	tally    tally
@@ -55,7 +56,7 @@ func (o *Outbox) account(process ao.ID, before, after outboxRecord) {
 }
 
 // Changed receives when there may be new effects. It holds at most one signal,
-// so a receiver lists what is pending until nothing is left.
+// so a receiver takes all the news, or lists all that is pending.
 func (o *Outbox) Changed() <-chan struct{} { return o.changed }
 
 // Count gives how many effects are pending.
@@ -221,18 +222,25 @@ func (o *Outbox) scan(ctx context.Context, prefix string, from EffectKey, fn fun
 	})
 }
 
-// added accounts for effects that a committed transaction wrote.
-func (o *Outbox) added(count int) {
+// added accounts for the effects of results that a committed transaction wrote.
+func (o *Outbox) added(results []EffectKey, count int) {
 	if count == 0 {
 		return
 	}
+	o.news.add(results)
 	o.mu.Lock()
 	o.tally.pending += count
 	o.mu.Unlock()
-	o.notify()
+	o.signal()
 }
 
+// notify has a messenger list what is pending.
 func (o *Outbox) notify() {
+	o.news.relist()
+	o.signal()
+}
+
+func (o *Outbox) signal() {
 	select {
 	case o.changed <- struct{}{}:
 	default:

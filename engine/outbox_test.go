@@ -276,3 +276,32 @@ func TestEffectKeysAsText(t *testing.T) {
 		}
 	}
 }
+
+// TestNewsAreWhatCameSince: each effect is told once, with a list of all where
+// that cannot be known.
+func TestNewsAreWhatCameSince(t *testing.T) {
+	b := newBench(t, nil)
+	process := b.spawn()
+	send := func(text string, pending int) {
+		b.send(process, text)
+		b.eventually("its effects are pending", func() bool { return b.Outbox().Count() == pending })
+	}
+	send("effects 1", 5)
+	if _, all, err := b.Outbox().News(); all || err != nil {
+		t.Errorf("an outbox that was just opened claims to know all: %v, %v", all, err)
+	}
+	send("effects 2", 10)
+	if effects, all, err := b.Outbox().News(); err != nil || !all || len(effects) != 5 || effects[0].Nonce != 2 {
+		t.Errorf("news %v, %v, %v", effects, all, err)
+	}
+	if effects, all, err := b.Outbox().News(); err != nil || !all || len(effects) != 0 {
+		t.Errorf("the same news again: %v, %v, %v", effects, all, err)
+	}
+	send("effects 3", 15)
+	for range newsMax {
+		b.Outbox().news.add([]EffectKey{{}})
+	}
+	if effects, all, err := b.Outbox().News(); err != nil || all || len(effects) != 0 {
+		t.Errorf("too much to remember: %v, %v, %v", effects, all, err)
+	}
+}

@@ -73,7 +73,9 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 // weave for a wallet to find.
 func (m *Messenger) send(ctx context.Context, item *dataitem.Item) error {
 	target := item.TargetID()
-	_, err := m.options.Log.Head(ctx, target)
+	// What a process began with never changes: in a cluster its head would take a
+	// round trip to the leader.
+	_, err := m.options.Log.Read(ctx, target, 0)
 	if err == nil {
 		_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: item})
 		return err

@@ -30,6 +30,10 @@ type memoryOutbox struct {
 	effects []engine.Effect
 	done    map[engine.EffectKey]engine.Effect
 	changed chan struct{}
+	// news are effects that came since a messenger asked; listed counts how often
+	// one went through all.
+	news   []engine.Effect
+	listed int
 	// broken is what the next writes give instead of success.
 	broken error
 }
@@ -41,6 +45,7 @@ func newOutbox() *memoryOutbox {
 func (o *memoryOutbox) Pending(_ context.Context, after engine.EffectKey, limit int) (page []engine.Effect, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.listed++
 	for _, effect := range o.effects {
 		_, done := o.done[effect.Key()]
 		if len(page) < limit && !done && !effect.Dead && effect.Parked == "" && compareKeys(effect.Key(), after) > 0 {
@@ -48,6 +53,13 @@ func (o *memoryOutbox) Pending(_ context.Context, after engine.EffectKey, limit 
 		}
 	}
 	return page, nil
+}
+
+func (o *memoryOutbox) News() (news []engine.Effect, all bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	news, o.news = o.news, nil
+	return news, true, nil
 }
 
 func compareKeys(a, b engine.EffectKey) int {
@@ -130,7 +142,7 @@ func (o *memoryOutbox) putFor(t *testing.T, root, process ao.ID, nonce uint64, k
 			effect.Index++
 		}
 	}
-	o.effects = append(o.effects, effect)
+	o.effects, o.news = append(o.effects, effect), append(o.news, effect)
 	slices.SortFunc(o.effects, func(a, b engine.Effect) int { return compareKeys(a.Key(), b.Key()) })
 	select {
 	case o.changed <- struct{}{}:

@@ -17,6 +17,9 @@ import (
 // Outbox is where effects come from and where their fate is noted.
 type Outbox interface {
 	Pending(ctx context.Context, after engine.EffectKey, limit int) ([]engine.Effect, error)
+	// News gives the pending effects of results that came since it was last asked;
+	// unless all is true there may be more, which Pending lists.
+	News() (effects []engine.Effect, all bool, err error)
 	Update(effect engine.Effect) error
 	Complete(effect engine.Effect) error
 	// Parked says why a cascade is parked, "" when it is not.
@@ -117,15 +120,20 @@ type Messenger struct {
 		sync.Mutex
 		lanes  map[lane][]engine.Effect
 		loaded map[engine.EffectKey]bool
-		// passed has what left its lane since the page in hand was read, which still
-		// shows it as pending.
+		// passed has what left its lane since effects were read that still show it
+		// as pending.
 		passed map[engine.EffectKey]bool
-		// abandoned says that a lane was emptied since the scan in hand began: what
+		// behind says that effects that are delivered here may be in no lane.
+		behind bool
+		// abandoned says that a lane was emptied since the last scan began: what
 		// comes later may not go into it ahead of that.
 		abandoned bool
-		// freed is signalled when there is room for more effects.
+		// freed is signalled when the loader should look.
 		freed chan struct{}
 	}
+	// strangers are processes of which effects were left out since the last scan
+	// began, because they are delivered elsewhere. They are the loader's own.
+	strangers map[ao.ID]bool
 }
 
 // lane keeps order: effects of one sender for one target go one by one.
@@ -147,6 +155,9 @@ func Open(options Options) *Messenger {
 func (m *Messenger) start() {
 	m.mu.lanes = map[lane][]engine.Effect{}
 	m.mu.loaded = map[engine.EffectKey]bool{}
+	m.mu.passed = map[engine.EffectKey]bool{}
+	m.mu.behind = true
+	m.strangers = map[ao.ID]bool{}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.wait.Go(func() { m.load(ctx) })
@@ -204,8 +215,11 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		if len(rest) == 0 {
 			delete(m.mu.lanes, id)
 		}
+		room := m.hasRoom()
 		m.mu.Unlock()
-		m.Wake()
+		if room {
+			m.look()
+		}
 		if len(rest) == 0 {
 			return
 		}
@@ -227,10 +241,8 @@ func (m *Messenger) abandon(id lane) {
 
 // Wake has the messenger look for effects that it owns now.
 func (m *Messenger) Wake() {
-	select {
-	case m.mu.freed <- struct{}{}:
-	default:
-	}
+	m.fallBehind()
+	m.look()
 }
 
 // fate is what became of trying to deliver an effect.

@@ -2,36 +2,65 @@ package messenger
 
 import (
 	"context"
+	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/engine"
 )
 
+// lookInterval is how long an effect is in no lane at most if nobody says that
+// it could be loaded.
+const lookInterval = time.Second
+
 // load brings pending effects into their lanes whenever there are new ones or
 // there is room again.
 func (m *Messenger) load(ctx context.Context) {
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
 	for {
-		if err := m.scan(ctx); err != nil && ctx.Err() == nil {
+		if err := m.bring(ctx); err != nil && ctx.Err() == nil {
 			m.options.Fatal(err)
 			return
 		}
 		select {
 		case <-m.options.Outbox.Changed():
 		case <-m.mu.freed:
+		case <-ticker.C:
+			if len(m.strangers) > 0 {
+				m.fallBehind()
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// bring takes what is new, and goes through the whole outbox if that may hold
+// more than the lanes do.
+func (m *Messenger) bring(ctx context.Context) error {
+	behind := m.beginPage(false)
+	effects, all, err := m.options.Outbox.News()
+	if err != nil {
+		return err
+	}
+	if behind || !all {
+		return m.scan(ctx)
+	}
+	for _, effect := range effects {
+		if m.owns(effect.Process) && !m.take(ctx, effect) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // scanPage is how many effects are read at once.
 const scanPage = 512
 
 // scan goes through the outbox in key order, which is delivery order, and takes
-// what is not in a lane yet. Whether it owns a process it decides once: to leave
-// one effect and take the next would turn them round.
+// what is not in a lane yet.
 func (m *Messenger) scan(ctx context.Context) error {
-	owns := map[ao.ID]bool{}
+	clear(m.strangers)
 	var after engine.EffectKey
 	for first := true; ; first = false {
 		m.beginPage(first)
@@ -40,12 +69,7 @@ func (m *Messenger) scan(ctx context.Context) error {
 			return err
 		}
 		for _, effect := range page {
-			mine, decided := owns[effect.Process]
-			if !decided {
-				mine = m.options.Owns(effect.Process)
-				owns[effect.Process] = mine
-			}
-			if mine && !m.take(ctx, effect) {
+			if m.owns(effect.Process) && !m.take(ctx, effect) {
 				return nil
 			}
 			after = effect.Key()
@@ -56,17 +80,31 @@ func (m *Messenger) scan(ctx context.Context) error {
 	}
 }
 
-func (m *Messenger) beginPage(first bool) {
+// owns reports whether this messenger delivers what a process sends. Once an
+// effect of a process was left out, later ones are too until the next scan: to
+// leave one effect and take the next would turn them round.
+func (m *Messenger) owns(process ao.ID) bool {
+	if m.strangers[process] || !m.options.Owns(process) {
+		m.strangers[process] = true
+		return false
+	}
+	return true
+}
+
+// beginPage comes before effects are read, and reports whether some may be in no
+// lane. The first page of a scan changes that.
+func (m *Messenger) beginPage(first bool) (behind bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.passed = map[engine.EffectKey]bool{}
 	if first {
-		m.mu.abandoned = false
+		m.mu.behind, m.mu.abandoned = false, false
 	}
+	return m.mu.behind
 }
 
 // take puts an effect into its lane and starts the lane if it was empty; false
-// when there is no room, or another scan must come first.
+// when there is no room, or a scan must come first.
 func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,6 +113,7 @@ func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
 		return true
 	}
 	if m.mu.abandoned || len(m.mu.loaded) >= m.options.LoadedMax {
+		m.mu.behind = true
 		return false
 	}
 	m.mu.loaded[key] = true
@@ -84,4 +123,28 @@ func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
 		m.wait.Go(func() { m.run(ctx, id) })
 	}
 	return true
+}
+
+// roomShare is what part of LoadedMax must be free before a scan looks for more:
+// one for each place that becomes free would cost more than the deliveries do.
+const roomShare = 8
+
+// hasRoom reports whether a scan would find something to load; mu is held.
+func (m *Messenger) hasRoom() bool {
+	return m.mu.behind && m.options.LoadedMax-len(m.mu.loaded) >= m.options.LoadedMax/roomShare
+}
+
+// fallBehind has the next look be a scan.
+func (m *Messenger) fallBehind() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.behind = true
+}
+
+// look has the loader come by.
+func (m *Messenger) look() {
+	select {
+	case m.mu.freed <- struct{}{}:
+	default:
+	}
 }

@@ -82,7 +82,7 @@ unit() {
 
 # system is the long run: many more faults and worlds than unit tries.
 system() {
-	WALLABY_FAULTS=${WALLABY_FAULTS:-200} "$testsum" gotest "$counts" "go test, faults" -timeout 40m ./system
+	WALLABY_FAULTS=${WALLABY_FAULTS:-200} WALLABY_HOPS=${WALLABY_HOPS:-1000} "$testsum" gotest "$counts" "go test, faults" -timeout 40m ./system
 	WALLABY_SEEDS=${WALLABY_SEEDS:-200} "$testsum" gotest "$counts" "go test, worlds" -timeout 30m \
 		-run 'ShortLog|ComeBack' ./raft
 }

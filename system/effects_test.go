@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -41,29 +40,12 @@ return "counted " .. n .. " doubled " .. doubled`
 // TestEffectsHappenOnce kills leaders while one process sends to another, and
 // counts what arrived.
 func TestEffectsHappenOnce(t *testing.T) {
-	const module = "../testdata/modules/aos2_0_6.wasm"
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIP: %s is missing: make modules fetches it", module)
-	}
-	c := startCluster(t, module)
+	c, user := startAOS(t, 77)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	info := c.nodes[0].info(ctx)
-	signer := logtest.Signer(t, 77)
-	spawn := func(name string) ao.ID {
-		item := logtest.ProcessItem(t, signer, name,
-			dataitem.Tag{Name: ao.TagModule, Value: info.Modules[0].ID}, dataitem.Tag{Name: ao.TagAuthority, Value: info.Authority})
-		c.must(item)
-		return item.ID()
-	}
-	eval := func(process ao.ID, code string) string {
-		message := logtest.MessageItem(t, signer, process, code, dataitem.Tag{Name: "Action", Value: "Eval"})
-		c.must(message)
-		return c.output(ctx, process, message.ID())
-	}
-	sender, receiver := spawn("sender"), spawn("receiver")
+	sender, receiver := user.spawn("sender"), user.spawn("receiver")
 	for process, code := range map[ao.ID]string{sender: fmt.Sprintf(senderLua, receiver), receiver: receiverLua} {
-		if out := eval(process, code); !strings.Contains(out, "er") {
+		if out := user.eval(ctx, process, code); !strings.Contains(out, "er") {
 			t.Fatalf("loading %q gave %s", code, out)
 		}
 	}
@@ -71,7 +53,7 @@ func TestEffectsHappenOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		for i := range messages {
-			c.must(logtest.MessageItem(t, signer, sender, "", dataitem.Tag{Name: "Action", Value: "Relay"}, dataitem.Tag{Name: "Number", Value: fmt.Sprint(i)}))
+			c.must(logtest.MessageItem(t, user.signer, sender, "", dataitem.Tag{Name: "Action", Value: "Relay"}, dataitem.Tag{Name: "Number", Value: fmt.Sprint(i)}))
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
@@ -89,7 +71,7 @@ func TestEffectsHappenOnce(t *testing.T) {
 	var got string
 	for round := 0; ; round++ {
 		// Every question is a message of its own.
-		if got = eval(receiver, fmt.Sprintf("%s -- %d", countLua, round)); strings.Contains(got, want) {
+		if got = user.eval(ctx, receiver, fmt.Sprintf("%s -- %d", countLua, round)); strings.Contains(got, want) {
 			break
 		}
 		if strings.Contains(got, "doubled") && !strings.Contains(got, "doubled 0") || ctx.Err() != nil || round > 120 {
@@ -97,15 +79,7 @@ func TestEffectsHappenOnce(t *testing.T) {
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
-	// What one node delivered leaves the outbox of all.
-	for _, p := range c.nodes {
-		for p.info(ctx).Engine.OutboxPending > 0 {
-			if ctx.Err() != nil {
-				t.Fatalf("node %s still has %d effects to deliver", p.id, p.info(context.Background()).Engine.OutboxPending)
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-	}
+	c.awaitDelivered(ctx)
 	c.sameResults(ctx, receiver)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -156,8 +157,19 @@ func (c *cluster) check(told *record) {
 // history gives the assignments and messages of a process in order of nonce.
 func (p *process) history(process ao.ID) (chain, messages []string) {
 	p.t.Helper()
+	for _, entry := range p.entries(process) {
+		chain = append(chain, entry.Assignment.ID+" "+entry.Assignment.Tags.Get("Hash-Chain"))
+		messages = append(messages, entry.Message.ID)
+	}
+	return chain, messages
+}
+
+// entries gives the log of a process as a node shows it.
+func (p *process) entries(process ao.ID) (entries []aohttp.MessageJSON) {
+	p.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
-	for from := int64(0); ; {
+	for {
+		from := int64(len(entries))
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		page, err := p.client.Schedule(ctx, process, from, 1000)
 		cancel()
@@ -169,15 +181,13 @@ func (p *process) history(process ao.ID) (chain, messages []string) {
 			p.t.Fatalf("node %s: the log of %s: %v", p.id, process, err)
 		}
 		for _, edge := range page.Edges {
-			if got := edge.Node.Assignment.Tags.Get("Nonce"); got != strconv.FormatInt(from, 10) {
-				p.t.Fatalf("node %s: nonce %s of %s where %d follows", p.id, got, process, from)
+			if got, want := edge.Node.Assignment.Tags.Get("Nonce"), strconv.Itoa(len(entries)); got != want {
+				p.t.Fatalf("node %s: nonce %s of %s where %s follows", p.id, got, process, want)
 			}
-			from++
-			chain = append(chain, edge.Node.Assignment.ID+" "+edge.Node.Assignment.Tags.Get("Hash-Chain"))
-			messages = append(messages, edge.Node.Message.ID)
+			entries = append(entries, edge.Node)
 		}
 		if !page.PageInfo.HasNextPage {
-			return chain, messages
+			return entries
 		}
 	}
 }

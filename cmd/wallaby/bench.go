@@ -29,7 +29,7 @@ peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
 	cmd.AddCommand(
 		a.benchNodeCommand(), a.benchReplayCommand(), a.benchVMCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchLogCommand(),
-		a.benchMemoryCommand(), a.benchScaleCommand(), a.benchLogLoadCommand(), a.benchFillCommand(),
+		a.benchMemoryCommand(), a.benchPushCommand(), a.benchScaleCommand(), a.benchLogLoadCommand(), a.benchFillCommand(),
 	)
 	return cmd
 }

@@ -24,6 +24,9 @@ func now() usage {
 	return u
 }
 
+// CPU is the processor time that this process has used up so far.
+func CPU() time.Duration { return now().cpu }
+
 // writtenBytes asks Linux; other systems do not say, and give 0.
 func writtenBytes() int64 {
 	b, err := os.ReadFile("/proc/self/io")
