@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -22,9 +23,10 @@ type Outbox struct {
 	store   *store
 	changed chan struct{}
 
-	mu       sync.Mutex // serializes changes of records
-	tally    tally
-	cascades map[ao.ID]*ParkedCascade
+	mu        sync.Mutex // serializes changes of records
+	tally     tally
+	cascades  map[ao.ID]*ParkedCascade
+	anyParked atomic.Bool
 }
 
 // openOutbox counts what is pending and sees to it that a messenger looks.
