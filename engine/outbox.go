@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -23,9 +24,10 @@ type Outbox struct {
 	changed chan struct{}
 	news    news
 
-	mu       sync.Mutex // serializes changes of records
-	tally    tally
-	cascades map[ao.ID]*ParkedCascade
+	mu        sync.Mutex // serializes changes of records
+	tally     tally
+	cascades  map[ao.ID]*ParkedCascade
+	anyParked atomic.Bool
 }
 
 // openOutbox counts what is pending and sees to it that a messenger looks.

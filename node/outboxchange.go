@@ -107,7 +107,12 @@ func (n *Node) changeOutbox(ctx context.Context, order outboxOrder) (change Outb
 	if err != nil || n.transport == nil {
 		return change, err
 	}
-	return change, n.reconcile(ctx, order.State)
+	for _, state := range []engine.EffectState{engine.EffectParked, engine.EffectDead} {
+		if err := n.reconcile(ctx, state); err != nil {
+			n.options.Logger.Debug().Err(err).Msg("what an operator's order changed at other nodes is not known yet")
+		}
+	}
+	return change, nil
 }
 
 // changeEffect has the node do it that delivers the effect.
@@ -189,6 +194,9 @@ func (n *Node) carryOut(ctx context.Context, order outboxOrder) (changed int, er
 		change = outbox.Drop
 	}
 	if order.Effect != (engine.EffectKey{}) {
+		if !n.log.Leads(order.Effect.Process) {
+			return 0, ao.Errorf(ao.CodeUnavailable, "another node delivers what process %s sends since a moment ago: try again", order.Effect.Process)
+		}
 		if err := change(order.Effect); err != nil {
 			return 0, err
 		}
