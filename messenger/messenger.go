@@ -27,12 +27,6 @@ type Uploader interface {
 	PutItem(ctx context.Context, item *dataitem.Item) (stored bool, err error)
 }
 
-// Directory knows what an id names when this node's log does not.
-type Directory interface {
-	// IsProcess reports whether the id is a process of some other scheduler.
-	IsProcess(ctx context.Context, id ao.ID) (bool, error)
-}
-
 // Options says what a messenger works on.
 type Options struct {
 	Outbox Outbox
@@ -47,13 +41,17 @@ type Options struct {
 	Logger    zerolog.Logger
 	// Workers is how many deliveries run at once; default 32.
 	Workers int
-	// LoadedMax is how many effects are in memory at once; default 4096.
-	LoadedMax int
+	// LoadedMax is how many effects are in memory at once; default 4096. LaneMax
+	// is how many of one sender for one target; default 64.
+	LoadedMax, LaneMax int
 	// RetryBaseMS is the wait after the first failure, doubled each time;
 	// default 1000. RetryMaxMS bounds it; default 60,000.
 	RetryBaseMS, RetryMaxMS int64
 	// AttemptsMax is after how many failures an effect is given up; default 12.
 	AttemptsMax int
+	// AbroadAttemptsMax is the same where others have to be there, such as another
+	// scheduler; default 1500, which is about a day.
+	AbroadAttemptsMax int
 	// TraceMax is how many deliveries are remembered; default 10,000.
 	TraceMax int
 	// Fatal is told when the outbox cannot be read or written.
@@ -70,7 +68,9 @@ func (o Options) withDefaults() Options {
 	if o.Owns == nil {
 		o.Owns = func(ao.ID) bool { return true }
 	}
-	for value, standard := range map[*int]int{&o.Workers: 32, &o.LoadedMax: 4096, &o.AttemptsMax: 12, &o.TraceMax: 10_000} {
+	for value, standard := range map[*int]int{
+		&o.Workers: 32, &o.LoadedMax: 4096, &o.LaneMax: 64, &o.AttemptsMax: 12, &o.AbroadAttemptsMax: 1500, &o.TraceMax: 10_000,
+	} {
 		if *value == 0 {
 			*value = standard
 		}
@@ -152,13 +152,14 @@ const scanPage = 512
 // what is not in a lane yet.
 func (m *Messenger) scan(ctx context.Context) error {
 	var after engine.EffectKey
+	full := map[lane]bool{}
 	for {
 		page, err := m.options.Outbox.Pending(ctx, after, scanPage)
 		if err != nil {
 			return err
 		}
 		for _, effect := range page {
-			if m.options.Owns(effect.Process) && !m.take(ctx, effect) {
+			if m.options.Owns(effect.Process) && !m.take(ctx, effect, full) {
 				return nil
 			}
 			after = effect.Key()
@@ -170,19 +171,24 @@ func (m *Messenger) scan(ctx context.Context) error {
 }
 
 // take puts an effect into its lane and starts the lane if it was empty; false
-// when there is no room.
-func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
+// when there is no room. A full lane, and what comes behind it in a scan, is
+// passed over, so that a target that does not answer leaves room for others.
+func (m *Messenger) take(ctx context.Context, effect engine.Effect, full map[lane]bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := effect.Key()
 	if m.mu.loaded[key] {
 		return true
 	}
+	id := laneOf(effect)
+	if full[id] || len(m.mu.lanes[id]) >= m.options.LaneMax {
+		full[id] = true
+		return true
+	}
 	if len(m.mu.loaded) >= m.options.LoadedMax {
 		return false
 	}
 	m.mu.loaded[key] = true
-	id := laneOf(effect)
 	m.mu.lanes[id] = append(m.mu.lanes[id], effect)
 	if len(m.mu.lanes[id]) == 1 {
 		m.wait.Go(func() { m.run(ctx, id) })
@@ -306,12 +312,13 @@ func (m *Messenger) note(effect *engine.Effect, failure error) (done bool, err e
 	}
 	effect.Attempts++
 	effect.Error = failure.Error()
-	effect.Dead = isPermanent(failure) || effect.Attempts >= m.options.AttemptsMax
+	attemptsMax, askedMS := m.patience(failure)
+	effect.Dead = isPermanent(failure) || effect.Attempts >= attemptsMax
 	wait := m.options.RetryMaxMS
 	if shift := effect.Attempts - 1; shift < 16 {
 		wait = min(wait, m.options.RetryBaseMS<<shift)
 	}
-	effect.NextMS = m.options.Now().UnixMilli() + wait
+	effect.NextMS = m.options.Now().UnixMilli() + max(wait, askedMS)
 	if effect.Dead {
 		m.options.Logger.Warn().Str("process", effect.Process.String()).Uint64("nonce", effect.Nonce).
 			Uint32("index", effect.Index).Str("reason", effect.Error).Msg("an effect cannot be delivered")

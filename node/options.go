@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -45,6 +46,12 @@ type Options struct {
 	PluginDirs []string
 	// PluginMemoryBytes bounds each process of a plugin; default 4 GiB.
 	PluginMemoryBytes uint64
+	// Gateways are URLs of gateways that are asked about processes and schedulers
+	// which this node's own does not know, in this order.
+	Gateways []string
+	// AllowAddresses are prefixes that URLs of other schedulers may lead to although
+	// they are loopback, private or the like: guard.ParseAllowed reads them.
+	AllowAddresses []netip.Prefix
 	// Machines are rules for processes that ask for no virtual machine; without
 	// one it is wazero.
 	Machines []MachineRule

@@ -31,28 +31,13 @@ func (n *Node) openMessenger(context.Context) error {
 		Owns:      n.log.Leads,
 		Signer:    n.authority,
 		Uploader:  n.gateway,
-		Directory: directory{n.gateway},
+		Directory: n.courier,
 		Now:       n.options.Now,
 		Fatal:     n.fail,
 		Logger:    n.options.Logger.With().Str("pkg", "messenger").Logger(),
 	})
 	n.onClose("messenger", func(context.Context) error { return n.messenger.Close() })
 	return nil
-}
-
-// directory knows processes of other schedulers by what the gateway has of them.
-type directory struct{ gateway *gateway.Gateway }
-
-// IsProcess reports whether the gateway knows the id as a process.
-func (d directory) IsProcess(ctx context.Context, id ao.ID) (bool, error) {
-	record, err := d.gateway.Lookup(ctx, id)
-	if err != nil {
-		if ao.CodeOf(err) == ao.CodeNotFound {
-			return false, nil
-		}
-		return false, err
-	}
-	return record.Tags.Contains(ao.TagType, ao.TypeProcess), nil
 }
 
 // weave is what the scheduler asks of the gateway.

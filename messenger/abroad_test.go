@@ -1,0 +1,271 @@
+package messenger
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/courier"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/engine"
+	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/log/logtest"
+)
+
+// abroad is what other schedulers were asked for. Like them it keeps the first of
+// equal items.
+type abroad struct {
+	mu      sync.Mutex
+	items   map[string][]*dataitem.Item
+	assigns map[string][]courier.Assignment
+	asked   int
+	// fail is asked before something is taken, with its target or id.
+	fail func(scheduler string, id ao.ID) error
+	// lost is how many answers do not arrive.
+	lost int
+}
+
+func (w *weave) Own(scheduler string) bool { return scheduler == "own" }
+
+func (w *weave) SchedulerOf(_ context.Context, id ao.ID) (string, error) { return w.processes[id], nil }
+
+func (w *weave) Post(_ context.Context, scheduler string, item *dataitem.Item) error {
+	a := &w.abroad
+	id := item.TargetID()
+	if id.IsZero() {
+		id = item.ID()
+	}
+	return a.take(scheduler, id, func() {
+		for _, known := range a.items[scheduler] {
+			if known.ID() == item.ID() {
+				return
+			}
+		}
+		a.items[scheduler] = append(a.items[scheduler], item)
+	})
+}
+
+func (w *weave) Assign(_ context.Context, scheduler string, assignment courier.Assignment) (ao.ID, error) {
+	a := &w.abroad
+	err := a.take(scheduler, assignment.Process, func() { a.assigns[scheduler] = append(a.assigns[scheduler], assignment) })
+	return ao.ID{0xa5}, err
+}
+
+func (a *abroad) take(scheduler string, id ao.ID, keep func()) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked++
+	if a.fail != nil {
+		if err := a.fail(scheduler, id); err != nil {
+			return err
+		}
+	}
+	if a.items == nil {
+		a.items, a.assigns = map[string][]*dataitem.Item{}, map[string][]courier.Assignment{}
+	}
+	keep()
+	if a.lost > 0 {
+		a.lost--
+		return courier.Laterf(0, "no answer")
+	}
+	return nil
+}
+
+func (a *abroad) data(scheduler string) (texts []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, item := range a.items[scheduler] {
+		texts = append(texts, string(item.Data))
+	}
+	return texts
+}
+
+// TestProcessesElsewhereGetTheirMessagesOnceInOrder loses every answer for a
+// while: what was taken is sent again, as the same bytes.
+func TestProcessesElsewhereGetTheirMessagesOnceInOrder(t *testing.T) {
+	w := newWorld(t)
+	sender := logtest.Spawn(t, w.log, "sender")
+	far, farther := ao.ID{0xb1}, ao.ID{0xb2}
+	w.weave.processes[far], w.weave.processes[farther] = "one", "two"
+	for i := range 30 {
+		for _, target := range []ao.ID{far, farther} {
+			w.outbox.put(t, sender, uint64(i+1), engine.EffectMessage, message(target, i+1, fmt.Sprint(i)))
+		}
+	}
+	w.weave.abroad.lost = 25
+	w.deliver()
+	for _, scheduler := range []string{"one", "two"} {
+		if diff := cmp.Diff(numbers(30), w.weave.abroad.data(scheduler)); diff != "" {
+			t.Errorf("scheduler %s has (-want +got):\n%s", scheduler, diff)
+		}
+	}
+	if asked := w.weave.abroad.asked; asked != 60+25 {
+		t.Errorf("asked %d times for 60 messages and 25 lost answers", asked)
+	}
+	if len(w.weave.items) != 0 {
+		t.Errorf("%d messages to processes were uploaded as to wallets", len(w.weave.items))
+	}
+}
+
+func TestAssignmentsAndSpawnsGoToTheirSchedulers(t *testing.T) {
+	w := newWorld(t)
+	parent := logtest.Spawn(t, w.log, "parent")
+	far := ao.ID{0xb1}
+	w.weave.processes[far] = "far away"
+	assign := w.outbox.put(t, parent, 1, engine.EffectAssign, map[string]any{
+		"Processes": []string{far.String()}, "Message": parent.String(), "BaseLayer": true, "Exclude": []string{"Data", "Tags"},
+	})
+	both := w.outbox.put(t, parent, 2, engine.EffectMessage, message(parent, 1, "y", tag("Assignments", []string{far.String()})))
+	spawnTags := func(scheduler string) map[string]any {
+		return map[string]any{"Tags": []map[string]any{tag("Module", ao.ID{9}.String()), tag("Scheduler", scheduler), tag("Reference", scheduler)}}
+	}
+	abroad := w.outbox.put(t, parent, 3, engine.EffectSpawn, spawnTags("far away"))
+	home := w.outbox.put(t, parent, 4, engine.EffectSpawn, spawnTags("own"))
+	beside := w.outbox.put(t, parent, 5, engine.EffectSpawn, spawnTags("scheduler")) // where the parent is
+	w.deliver()
+
+	done, _ := w.outbox.effect(both.Key())
+	want := []courier.Assignment{
+		{Process: far, Message: parent, BaseLayer: true, Exclude: []string{"Data", "Tags"}},
+		{Process: far, Message: done.Delivered[0]},
+	}
+	if diff := cmp.Diff(want, w.weave.abroad.assigns["far away"]); diff != "" {
+		t.Errorf("assignments (-want +got):\n%s", diff)
+	}
+	if id := (ao.ID{0xa5}); done.Delivered[1] != id {
+		t.Errorf("delivered %v", done.Delivered)
+	}
+	if done, _ = w.outbox.effect(assign.Key()); len(done.Delivered) != 1 {
+		t.Errorf("delivered %v", done.Delivered)
+	}
+	done, _ = w.outbox.effect(abroad.Key())
+	child := w.weave.abroad.items["far away"]
+	if len(child) != 1 || child[0].ID() != done.Delivered[0] || child[0].Tags.Get(ao.TagScheduler) != "far away" {
+		t.Errorf("posted %v, delivered %v", child, done.Delivered)
+	}
+	if _, err := w.log.Head(t.Context(), done.Delivered[0]); err == nil {
+		t.Error("a process of another scheduler is in this node's log, too")
+	}
+	for _, effect := range []engine.Effect{home, beside} {
+		done, _ := w.outbox.effect(effect.Key())
+		if _, err := w.log.Head(t.Context(), done.Delivered[0]); err != nil {
+			t.Error(err)
+		}
+	}
+	// The parent is told of all three, wherever they are.
+	var told []string
+	for _, item := range w.items(parent) {
+		if item.Tags.Get("Action") == "Spawned" {
+			told = append(told, item.Tags.Get("Reference"))
+		}
+	}
+	if len(told) != 3 {
+		t.Errorf("the parent was told of %v", told)
+	}
+}
+
+// TestASchedulerThatIsAwayHoldsUpNobodyElse: thousands of messages wait for it, as
+// many as fit, and those that hang take no worker from the others.
+func TestASchedulerThatIsAwayHoldsUpNobodyElse(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(o *Options) { o.LoadedMax, o.LaneMax, o.Workers = 40, 4, 2 }
+	sender := logtest.Spawn(t, w.log, "sender")
+	target := logtest.Spawn(t, w.log, "target")
+	release := make(chan struct{})
+	for i := range 8 {
+		far := ao.ID{0xb0, byte(i)}
+		w.weave.processes[far] = "away"
+		for n := range 30 {
+			w.outbox.put(t, sender, uint64(n+1), engine.EffectMessage, message(far, n+1, fmt.Sprint(n)))
+		}
+	}
+	hanging := hangingDirectory{w.weave, release}
+	w.outbox.put(t, sender, 100, engine.EffectMessage, message(target, 1, "0"))
+	change := w.change
+	w.change = func(o *Options) { change(o); o.Directory = hanging }
+	m := w.open()
+	w.eventually("the local target has its message", func() bool { return len(w.items(target)) == 1 })
+	close(release)
+	w.eventually("the outbox is empty", w.outbox.quiet)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.weave.abroad.items["away"]); n != 8*30 {
+		t.Errorf("%d of 240 arrived", n)
+	}
+}
+
+// hangingDirectory answers nothing until it is released.
+type hangingDirectory struct {
+	*weave
+	release chan struct{}
+}
+
+func (d hangingDirectory) SchedulerOf(ctx context.Context, id ao.ID) (string, error) {
+	select {
+	case <-d.release:
+		return d.weave.SchedulerOf(ctx, id)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// TestAFullLaneKeepsItsOrder: lanes fill and empty while the rest of them is in
+// the outbox.
+func TestAFullLaneKeepsItsOrder(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(o *Options) { o.LaneMax = 3 }
+	_, targets := w.spawnMany(4, 60)
+	fails := 0
+	var mu sync.Mutex
+	w.log.fail = func(aolog.Proposal) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if fails++; fails%5 == 0 {
+			return ao.Errorf(ao.CodeUnavailable, "not now")
+		}
+		return nil
+	}
+	w.deliver()
+	for _, target := range targets {
+		if diff := cmp.Diff(numbers(60), w.data(target)); diff != "" {
+			t.Errorf("order (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestOthersGetMorePatience: an effect that waits for another scheduler outlives
+// the attempts that one of this node's own has, and in the end is given up too.
+func TestOthersGetMorePatience(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(o *Options) { o.AttemptsMax, o.AbroadAttemptsMax = 3, 20 }
+	sender, targets := w.spawnMany(1, 1)
+	far := ao.ID{0xb1}
+	w.weave.processes[far] = "away"
+	abroad := w.outbox.put(t, sender, 9, engine.EffectMessage, message(far, 1, "x"))
+	w.weave.abroad.lost = 1000
+	w.log.fail = func(p aolog.Proposal) error {
+		if p.Item.TargetID() == targets[0] {
+			return ao.Errorf(ao.CodeUnavailable, "not now")
+		}
+		return nil
+	}
+	m := w.open()
+	w.eventually("both are given up", w.outbox.quiet)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	effect, _ := w.outbox.effect(abroad.Key())
+	near, _ := w.outbox.effect(engine.EffectKey{Process: sender, Nonce: 1})
+	if effect.Attempts != 20 || near.Attempts != 3 || !effect.Dead || !near.Dead {
+		t.Errorf("%d attempts abroad, %d here", effect.Attempts, near.Attempts)
+	}
+	if strings.Contains(effect.Error, "not now") {
+		t.Error(effect.Error)
+	}
+}
