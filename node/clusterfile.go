@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/guard"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/raft"
 )
@@ -33,6 +34,10 @@ type File struct {
 	PortBase    int      `yaml:"port-base"`
 	// Sequencing orders processes that do not choose, the same on all nodes.
 	Sequencing string `yaml:"sequencing,omitempty"`
+	// Gateways and AllowAddresses add to what the flags --gateway and
+	// --allow-addresses say.
+	Gateways       []string `yaml:"gateways,omitempty"`
+	AllowAddresses []string `yaml:"allow-addresses,omitempty"`
 }
 
 // ReadFile reads a node's file into options.
@@ -47,6 +52,10 @@ func ReadFile(path string) (Options, error) {
 			return Options{}, fmt.Errorf("node file %s: %w", path, err)
 		}
 	}
+	allowed, err := guard.ParseAllowed(f.AllowAddresses)
+	if err != nil {
+		return Options{}, fmt.Errorf("node file %s: %w", path, err)
+	}
 	from := func(name string) string {
 		if name == "" || filepath.IsAbs(name) {
 			return name
@@ -54,7 +63,7 @@ func ReadFile(path string) (Options, error) {
 		return filepath.Join(filepath.Dir(path), name)
 	}
 	return Options{
-		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase,
+		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, Gateways: f.Gateways, AllowAddresses: allowed,
 		Cluster: &Cluster{
 			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
 		},

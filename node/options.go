@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/courier"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -109,6 +110,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Cluster != nil {
 		if err := o.Cluster.check(); err != nil {
+			return o, err
+		}
+	}
+	for _, text := range o.Gateways {
+		if _, err := courier.NewRemote(text, nil); err != nil {
 			return o, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/wallaby-ao/wallaby/internal/guard"
 	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/node"
 )
@@ -91,6 +92,8 @@ func (a *app) nodeCommand() *cobra.Command {
 				return err
 			}
 			options.DataDir, options.Host, options.PortBase, options.Cluster = file.DataDir, file.Host, file.PortBase, file.Cluster
+			options.Gateways = append(options.Gateways, file.Gateways...)
+			options.AllowAddresses = append(options.AllowAddresses, file.AllowAddresses...)
 			return a.runNode(cmd.Context(), options)
 		},
 	}
@@ -105,6 +108,8 @@ type nodeFlags struct {
 	modules   []string
 	plugins   []string
 	machines  []string
+	gateways  []string
+	allowed   []string
 	logFormat string
 	logLevel  string
 }
@@ -117,6 +122,8 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.plugins, "plugin-dir", nil, "look for virtual machines in this `DIR`, too (repeatable): see wallaby vm list")
 	flags.StringArrayVar(&f.machines, "vm", nil, "run processes that ask for no virtual machine on this: `[FORMAT=]NAME` (repeatable; default wazero)")
 	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
+	flags.StringSliceVar(&f.gateways, "gateway", nil, "ask the gateway at this `URL` about processes and schedulers that are not here, such as https://arweave.net (repeatable)")
+	flags.StringSliceVar(&f.allowed, guard.Setting, nil, "let URLs of other schedulers lead to these `ADDRESSES`, which are refused otherwise: loopback, private, or a prefix such as 10.1.0.0/16 (repeatable)")
 	f.registerLog(flags)
 }
 
@@ -141,6 +148,12 @@ func (f *nodeFlags) options(a *app) (node.Options, error) {
 		}
 		options.Machines = append(options.Machines, parsed)
 	}
+	options.Gateways = f.gateways
+	allowed, err := guard.ParseAllowed(f.allowed)
+	if err != nil {
+		return options, usageError{err}
+	}
+	options.AllowAddresses = allowed
 	logger, err := newLogger(a.stderr, f.logFormat, f.logLevel)
 	if err != nil {
 		return options, usageError{err}
