@@ -73,6 +73,19 @@ func (m *Messenger) start(ctx context.Context, child *dataitem.Item, parent send
 	return m.away(func() error { return m.options.Directory.Post(ctx, scheduler, child) })
 }
 
+// unload leaves to the outbox what stands in a lane behind an effect that has
+// failed. A scan finds it again when that is settled.
+func (m *Messenger) unload(id lane) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.stuck[id], m.mu.behind[id] = true, true
+	for _, effect := range m.mu.lanes[id][1:] {
+		delete(m.mu.loaded, effect.Key())
+	}
+	m.mu.lanes[id] = m.mu.lanes[id][:1]
+	m.Wake()
+}
+
 // patience says how many attempts a failure is worth, and for how long the other
 // side asked to be left alone.
 func (m *Messenger) patience(failure error) (attemptsMax int, waitMS int64) {

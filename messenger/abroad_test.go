@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -120,6 +121,7 @@ func TestAssignmentsAndSpawnsGoToTheirSchedulers(t *testing.T) {
 	assign := w.outbox.put(t, parent, 1, engine.EffectAssign, map[string]any{
 		"Processes": []string{far.String()}, "Message": parent.String(), "BaseLayer": true, "Exclude": []string{"Data", "Tags"},
 	})
+	w.deliver()
 	both := w.outbox.put(t, parent, 2, engine.EffectMessage, message(parent, 1, "y", tag("Assignments", []string{far.String()})))
 	spawnTags := func(scheduler string) map[string]any {
 		return map[string]any{"Tags": []map[string]any{tag("Module", ao.ID{9}.String()), tag("Scheduler", scheduler), tag("Reference", scheduler)}}
@@ -169,34 +171,67 @@ func TestAssignmentsAndSpawnsGoToTheirSchedulers(t *testing.T) {
 	}
 }
 
-// TestASchedulerThatIsAwayHoldsUpNobodyElse: thousands of messages wait for it, as
-// many as fit, and those that hang take no worker from the others.
-func TestASchedulerThatIsAwayHoldsUpNobodyElse(t *testing.T) {
-	w := newWorld(t)
-	w.change = func(o *Options) { o.LoadedMax, o.LaneMax, o.Workers = 40, 4, 2 }
-	sender := logtest.Spawn(t, w.log, "sender")
-	target := logtest.Spawn(t, w.log, "target")
-	release := make(chan struct{})
-	for i := range 8 {
+// fill puts messages to far targets into the outbox before one to a target here.
+func (w *world) fill(targets, messages int) (near ao.ID) {
+	w.Helper()
+	sender := logtest.Spawn(w.T, w.log, "sender")
+	near = logtest.Spawn(w.T, w.log, "target")
+	for i := range targets {
 		far := ao.ID{0xb0, byte(i)}
-		w.weave.processes[far] = "away"
-		for n := range 30 {
-			w.outbox.put(t, sender, uint64(n+1), engine.EffectMessage, message(far, n+1, fmt.Sprint(n)))
+		w.weave.processes[far] = fmt.Sprint("scheduler ", i)
+		for n := range messages {
+			w.outbox.put(w.T, sender, uint64(n+1), engine.EffectMessage, message(far, n+1, fmt.Sprint(n)))
 		}
 	}
-	hanging := hangingDirectory{w.weave, release}
-	w.outbox.put(t, sender, 100, engine.EffectMessage, message(target, 1, "0"))
-	change := w.change
-	w.change = func(o *Options) { change(o); o.Directory = hanging }
+	w.outbox.put(w.T, sender, uint64(messages+1), engine.EffectMessage, message(near, 1, "0"))
+	return near
+}
+
+// TestASchedulerThatIsDownLeavesRoomForOthers: more waits for it than fits into
+// memory, and none of it gets there out of order.
+func TestASchedulerThatIsDownLeavesRoomForOthers(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(o *Options) { o.LoadedMax, o.AbroadAttemptsMax = 20, 1<<30 }
+	near := w.fill(8, 30)
+	var up atomic.Bool
+	w.weave.abroad.fail = func(string, ao.ID) error {
+		if up.Load() {
+			return nil
+		}
+		return courier.Laterf(0, "it is down")
+	}
+	for range 2 { // and after a restart
+		m := w.open()
+		w.eventually("the local target has its message", func() bool { return len(w.items(near)) == 1 })
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	m := w.open()
-	w.eventually("the local target has its message", func() bool { return len(w.items(target)) == 1 })
-	close(release)
+	up.Store(true)
 	w.eventually("the outbox is empty", w.outbox.quiet)
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(w.weave.abroad.items["away"]); n != 8*30 {
-		t.Errorf("%d of 240 arrived", n)
+	for i := range 8 {
+		if diff := cmp.Diff(numbers(30), w.weave.abroad.data(fmt.Sprint("scheduler ", i))); diff != "" {
+			t.Errorf("scheduler %d has (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// TestASchedulerThatHangsTakesNoWorker has more of them than workers.
+func TestASchedulerThatHangsTakesNoWorker(t *testing.T) {
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.change = func(o *Options) { o.Workers, o.Directory = 2, hangingDirectory{w.weave, release} }
+	near := w.fill(8, 1)
+	m := w.open()
+	w.eventually("the local target has its message", func() bool { return len(w.items(near)) == 1 })
+	close(release)
+	w.eventually("the outbox is empty", w.outbox.quiet)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -212,30 +247,6 @@ func (d hangingDirectory) SchedulerOf(ctx context.Context, id ao.ID) (string, er
 		return d.weave.SchedulerOf(ctx, id)
 	case <-ctx.Done():
 		return "", ctx.Err()
-	}
-}
-
-// TestAFullLaneKeepsItsOrder: lanes fill and empty while the rest of them is in
-// the outbox.
-func TestAFullLaneKeepsItsOrder(t *testing.T) {
-	w := newWorld(t)
-	w.change = func(o *Options) { o.LaneMax = 3 }
-	_, targets := w.spawnMany(4, 60)
-	fails := 0
-	var mu sync.Mutex
-	w.log.fail = func(aolog.Proposal) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if fails++; fails%5 == 0 {
-			return ao.Errorf(ao.CodeUnavailable, "not now")
-		}
-		return nil
-	}
-	w.deliver()
-	for _, target := range targets {
-		if diff := cmp.Diff(numbers(60), w.data(target)); diff != "" {
-			t.Errorf("order (-want +got):\n%s", diff)
-		}
 	}
 }
 

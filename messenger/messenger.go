@@ -41,9 +41,8 @@ type Options struct {
 	Logger    zerolog.Logger
 	// Workers is how many deliveries run at once; default 32.
 	Workers int
-	// LoadedMax is how many effects are in memory at once; default 4096. LaneMax
-	// is how many of one sender for one target; default 64.
-	LoadedMax, LaneMax int
+	// LoadedMax is how many effects are in memory at once; default 4096.
+	LoadedMax int
 	// RetryBaseMS is the wait after the first failure, doubled each time;
 	// default 1000. RetryMaxMS bounds it; default 60,000.
 	RetryBaseMS, RetryMaxMS int64
@@ -69,7 +68,7 @@ func (o Options) withDefaults() Options {
 		o.Owns = func(ao.ID) bool { return true }
 	}
 	for value, standard := range map[*int]int{
-		&o.Workers: 32, &o.LoadedMax: 4096, &o.LaneMax: 64, &o.AttemptsMax: 12, &o.AbroadAttemptsMax: 1500, &o.TraceMax: 10_000,
+		&o.Workers: 32, &o.LoadedMax: 4096, &o.AttemptsMax: 12, &o.AbroadAttemptsMax: 1500, &o.TraceMax: 10_000,
 	} {
 		if *value == 0 {
 			*value = standard
@@ -96,6 +95,12 @@ type Messenger struct {
 		sync.Mutex
 		lanes  map[lane][]engine.Effect
 		loaded map[engine.EffectKey]bool
+		// stuck are lanes whose first effect has failed and is tried again: they
+		// hold no other, so that a target that does not answer leaves room.
+		stuck map[lane]bool
+		// behind are lanes of which the scan in hand leaves something behind: what
+		// comes later may not go into them ahead of that.
+		behind map[lane]bool
 		// freed is signalled when there is room for more effects.
 		freed chan struct{}
 	}
@@ -114,6 +119,7 @@ func Open(options Options) *Messenger {
 	m.trace.max = m.options.TraceMax
 	m.mu.lanes = map[lane][]engine.Effect{}
 	m.mu.loaded = map[engine.EffectKey]bool{}
+	m.mu.stuck = map[lane]bool{}
 	m.mu.freed = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -152,14 +158,16 @@ const scanPage = 512
 // what is not in a lane yet.
 func (m *Messenger) scan(ctx context.Context) error {
 	var after engine.EffectKey
-	full := map[lane]bool{}
+	m.mu.Lock()
+	m.mu.behind = map[lane]bool{}
+	m.mu.Unlock()
 	for {
 		page, err := m.options.Outbox.Pending(ctx, after, scanPage)
 		if err != nil {
 			return err
 		}
 		for _, effect := range page {
-			if m.options.Owns(effect.Process) && !m.take(ctx, effect, full) {
+			if m.options.Owns(effect.Process) && !m.take(ctx, effect) {
 				return nil
 			}
 			after = effect.Key()
@@ -171,9 +179,8 @@ func (m *Messenger) scan(ctx context.Context) error {
 }
 
 // take puts an effect into its lane and starts the lane if it was empty; false
-// when there is no room. A full lane, and what comes behind it in a scan, is
-// passed over, so that a target that does not answer leaves room for others.
-func (m *Messenger) take(ctx context.Context, effect engine.Effect, full map[lane]bool) bool {
+// when there is no room. What a stuck lane has left in the outbox is passed over.
+func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := effect.Key()
@@ -181,14 +188,19 @@ func (m *Messenger) take(ctx context.Context, effect engine.Effect, full map[lan
 		return true
 	}
 	id := laneOf(effect)
-	if full[id] || len(m.mu.lanes[id]) >= m.options.LaneMax {
-		full[id] = true
+	if m.mu.stuck[id] {
+		m.mu.behind[id] = true
+	}
+	if m.mu.behind[id] {
 		return true
 	}
 	if len(m.mu.loaded) >= m.options.LoadedMax {
 		return false
 	}
 	m.mu.loaded[key] = true
+	if effect.Attempts > 0 {
+		m.mu.stuck[id] = true
+	}
 	m.mu.lanes[id] = append(m.mu.lanes[id], effect)
 	if len(m.mu.lanes[id]) == 1 {
 		m.wait.Go(func() { m.run(ctx, id) })
@@ -228,6 +240,7 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		}
 		m.mu.Lock()
 		delete(m.mu.loaded, effect.Key())
+		delete(m.mu.stuck, id)
 		rest := m.mu.lanes[id][1:]
 		m.mu.lanes[id] = rest
 		if len(rest) == 0 {
@@ -253,6 +266,7 @@ func (m *Messenger) abandon(id lane) {
 		delete(m.mu.loaded, effect.Key())
 	}
 	delete(m.mu.lanes, id)
+	delete(m.mu.stuck, id)
 }
 
 // Wake has the messenger look for effects that it owns now.
@@ -301,6 +315,7 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect) fate {
 		if done {
 			return settled
 		}
+		m.unload(laneOf(effect))
 	}
 }
 
