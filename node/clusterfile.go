@@ -38,6 +38,8 @@ type File struct {
 	// --allow-addresses say.
 	Gateways       []string `yaml:"gateways,omitempty"`
 	AllowAddresses []string `yaml:"allow-addresses,omitempty"`
+	// SchedulerURL is where others reach the scheduler; default where it listens.
+	SchedulerURL string `yaml:"scheduler-url,omitempty"`
 }
 
 // ReadFile reads a node's file into options.
@@ -63,7 +65,7 @@ func ReadFile(path string) (Options, error) {
 		return filepath.Join(filepath.Dir(path), name)
 	}
 	return Options{
-		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, Gateways: f.Gateways, AllowAddresses: allowed,
+		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, Gateways: f.Gateways, AllowAddresses: allowed, SchedulerURL: f.SchedulerURL,
 		Cluster: &Cluster{
 			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
 		},

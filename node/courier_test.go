@@ -23,7 +23,6 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 	"github.com/wallaby-ao/wallaby/vm"
@@ -301,28 +300,33 @@ func TestAnAddressThatIsNotAllowedIsNotReached(t *testing.T) {
 	}
 }
 
-// TestARouterInFrontOfASchedulerIsFollowed knows the process and its scheduler by
-// what was uploaded to this node's own gateway.
+// TestARouterInFrontOfASchedulerIsFollowed has no gateway to ask: the process and
+// its scheduler's location were uploaded to this node's own.
 func TestARouterInFrontOfASchedulerIsFollowed(t *testing.T) {
-	b := openEcho(t, nil)
-	defer closeNode(t, b)
-	a := openEcho(t, func(o *Options) { o.AllowAddresses = loopback4 })
-	defer closeNode(t, a)
+	var b *Node
 	router := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, b.Info().URLs.SU+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	}))
 	defer router.Close()
+	b = openEcho(t, func(o *Options) { o.SchedulerURL = router.URL })
+	defer closeNode(t, b)
+	a := openEcho(t, func(o *Options) { o.AllowAddresses = loopback4 })
+	defer closeNode(t, a)
 	sender, receiver := spawnOn(t, a, "sender"), spawnOn(t, b, "receiver")
-	item, err := logItems{b.log}.Item(t.Context(), receiver)
-	if err != nil {
-		t.Fatal(err)
+	locations := graphQL(t, b, `tags:[{name:"Type",values:["Scheduler-Location"]}]`)
+	if len(locations) != 1 {
+		t.Fatalf("locations: %v", locations)
 	}
-	location := signed(t, b.scheduler, dataitem.Tags{
-		{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: ao.TypeSchedulerLocation},
-		{Name: ao.TagURL, Value: router.URL}, {Name: ao.TagTimeToLive, Value: "1"},
-	})
-	for _, item := range []*dataitem.Item{item, location} {
-		if err := aohttp.NewClient(a.Info().URLs.Gateway).Upload(t.Context(), item); err != nil {
+	for _, text := range []string{receiver.String(), locations[0]} {
+		id, err := ao.ParseID(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		item, err := b.gateway.StoredItem(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := clientOf(a).Upload(t.Context(), item); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -340,13 +344,13 @@ func TestANodesFileNamesGatewaysAndAddresses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("node: n1\ngateways: [https://arweave.net]\nallow-addresses: [loopback, 10.1.0.0/16]\n")
+	write("node: n1\ngateways: [https://arweave.net]\nallow-addresses: [loopback, 10.1.0.0/16]\nscheduler-url: https://su.example\n")
 	options, err := ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(options.Gateways) != 1 || options.Gateways[0] != "https://arweave.net" || len(options.AllowAddresses) != 3 {
-		t.Errorf("%v, %v", options.Gateways, options.AllowAddresses)
+	if len(options.Gateways) != 1 || options.Gateways[0] != "https://arweave.net" || len(options.AllowAddresses) != 3 || options.SchedulerURL != "https://su.example" {
+		t.Errorf("%v, %v, %s", options.Gateways, options.AllowAddresses, options.SchedulerURL)
 	}
 	write("node: n1\nallow-addresses: [everything]\n")
 	if _, err := ReadFile(file); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "allow-addresses") {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -53,6 +54,9 @@ type Options struct {
 	// AllowAddresses are prefixes that URLs of other schedulers may lead to although
 	// they are loopback, private or the like: guard.ParseAllowed reads them.
 	AllowAddresses []netip.Prefix
+	// SchedulerURL is where others reach the scheduler, for its Scheduler-Location;
+	// default where it listens.
+	SchedulerURL string
 	// Machines are rules for processes that ask for no virtual machine; without
 	// one it is wazero.
 	Machines []MachineRule
@@ -117,6 +121,9 @@ func (o Options) withDefaults() (Options, error) {
 		if _, err := courier.NewRemote(text, nil); err != nil {
 			return o, err
 		}
+	}
+	if u, err := url.Parse(o.SchedulerURL); o.SchedulerURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return o, fmt.Errorf("scheduler URL %q is no http URL: name the one that others reach it by", o.SchedulerURL)
 	}
 	if o.HotMemoryBytes == 0 {
 		o.HotMemoryBytes = 512 << 20

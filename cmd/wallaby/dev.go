@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -94,6 +95,7 @@ func (a *app) nodeCommand() *cobra.Command {
 			options.DataDir, options.Host, options.PortBase, options.Cluster = file.DataDir, file.Host, file.PortBase, file.Cluster
 			options.Gateways = append(options.Gateways, file.Gateways...)
 			options.AllowAddresses = append(options.AllowAddresses, file.AllowAddresses...)
+			options.SchedulerURL = cmp.Or(options.SchedulerURL, file.SchedulerURL)
 			return a.runNode(cmd.Context(), options)
 		},
 	}
@@ -124,6 +126,7 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
 	flags.StringSliceVar(&f.gateways, "gateway", nil, "ask the gateway at this `URL` about processes and schedulers that are not here, such as https://arweave.net (repeatable)")
 	flags.StringSliceVar(&f.allowed, guard.Setting, nil, "let URLs of other schedulers lead to these `ADDRESSES`, which are refused otherwise: loopback, private, or a prefix such as 10.1.0.0/16 (repeatable)")
+	flags.StringVar(&f.node.SchedulerURL, "scheduler-url", "", "tell others that the scheduler is at this `URL` (default where it listens)")
 	f.registerLog(flags)
 }
 
