@@ -97,6 +97,10 @@ func TestAMessengerPassesOnNothingElse(t *testing.T) {
 	forged := logtest.MessageItem(t, signer, ao.ID{0xbb}, "y").Bytes()
 	forged[len(forged)-1] ^= 1
 	u.do(http.MethodPost, u.mu.URL, forged).refuses(t, 400, ao.CodeInvalid, "cannot be accepted")
+	forged = create(t, dataitem.Draft{Data: []byte("code"), Tags: protocolTags(ao.TypeProcess,
+		dataitem.Tag{Name: ao.TagModule, Value: own.ID().String()}, dataitem.Tag{Name: ao.TagScheduler, Value: other})}).Bytes()
+	forged[len(forged)-1] ^= 1
+	u.do(http.MethodPost, u.mu.URL, forged).refuses(t, 400, ao.CodeInvalid, "cannot be accepted")
 	wallet := logtest.MessageItem(t, signer, ao.ID{0xcc}, "y").Bytes()
 	u.do(http.MethodPost, u.mu.URL, wallet).refuses(t, 404, ao.CodeNotFound, "not known")
 	dark := logtest.MessageItem(t, signer, ao.ID{0xdd}, "y").Bytes()

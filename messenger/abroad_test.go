@@ -172,9 +172,9 @@ func TestAssignmentsAndSpawnsGoToTheirSchedulers(t *testing.T) {
 }
 
 // fill puts messages to far targets into the outbox before one to a target here.
-func (w *world) fill(targets, messages int) (near ao.ID) {
+func (w *world) fill(targets, messages int) (sender, near ao.ID) {
 	w.Helper()
-	sender := logtest.Spawn(w.T, w.log, "sender")
+	sender = logtest.Spawn(w.T, w.log, "sender")
 	near = logtest.Spawn(w.T, w.log, "target")
 	for i := range targets {
 		far := ao.ID{0xb0, byte(i)}
@@ -184,7 +184,7 @@ func (w *world) fill(targets, messages int) (near ao.ID) {
 		}
 	}
 	w.outbox.put(w.T, sender, uint64(messages+1), engine.EffectMessage, message(near, 1, "0"))
-	return near
+	return sender, near
 }
 
 // TestASchedulerThatIsDownLeavesRoomForOthers: more waits for it than fits into
@@ -192,7 +192,7 @@ func (w *world) fill(targets, messages int) (near ao.ID) {
 func TestASchedulerThatIsDownLeavesRoomForOthers(t *testing.T) {
 	w := newWorld(t)
 	w.change = func(o *Options) { o.LoadedMax, o.AbroadAttemptsMax = 20, 1<<30 }
-	near := w.fill(8, 30)
+	_, near := w.fill(8, 30)
 	var up atomic.Bool
 	w.weave.abroad.fail = func(string, ao.ID) error {
 		if up.Load() {
@@ -220,15 +220,34 @@ func TestASchedulerThatIsDownLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+// TestWhatFailedBeforeARestartLeavesRoom: it waits for its time, and with it, in
+// the outbox, all that is behind it.
+func TestWhatFailedBeforeARestartLeavesRoom(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(o *Options) { o.LoadedMax, o.RetryBaseMS, o.RetryMaxMS = 20, 3_600_000, 3_600_000 }
+	sender, near := w.fill(8, 30)
+	w.weave.abroad.fail = func(string, ao.ID) error { return courier.Laterf(0, "it is down") }
+	for n := range 2 {
+		m := w.open()
+		w.eventually("the local target has its message", func() bool { return len(w.items(near)) == n+1 })
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.outbox.put(t, sender, 100, engine.EffectMessage, message(near, 2+n, "1"))
+	}
+}
+
 // TestASchedulerThatHangsTakesNoWorker has more of them than workers.
 func TestASchedulerThatHangsTakesNoWorker(t *testing.T) {
 	w := newWorld(t)
-	release := make(chan struct{})
-	w.change = func(o *Options) { o.Workers, o.Directory = 2, hangingDirectory{w.weave, release} }
-	near := w.fill(8, 1)
+	hanging := &hangingDirectory{weave: w.weave, release: make(chan struct{})}
+	w.change = func(o *Options) { o.Workers, o.Directory = 2, hanging }
+	sender, near := w.fill(8, 1)
 	m := w.open()
-	w.eventually("the local target has its message", func() bool { return len(w.items(near)) == 1 })
-	close(release)
+	w.eventually("all of them hang", func() bool { return hanging.asked.Load() == 8 })
+	w.outbox.put(t, sender, 100, engine.EffectMessage, message(near, 2, "1"))
+	w.eventually("the local target has its messages", func() bool { return len(w.items(near)) == 2 })
+	close(hanging.release)
 	w.eventually("the outbox is empty", w.outbox.quiet)
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
@@ -239,14 +258,52 @@ func TestASchedulerThatHangsTakesNoWorker(t *testing.T) {
 type hangingDirectory struct {
 	*weave
 	release chan struct{}
+	asked   atomic.Int64
 }
 
-func (d hangingDirectory) SchedulerOf(ctx context.Context, id ao.ID) (string, error) {
+func (d *hangingDirectory) SchedulerOf(ctx context.Context, id ao.ID) (string, error) {
+	d.asked.Add(1)
 	select {
 	case <-d.release:
 		return d.weave.SchedulerOf(ctx, id)
 	case <-ctx.Done():
 		return "", ctx.Err()
+	}
+}
+
+// pausingOutbox does something before it gives the second page of a scan.
+type pausingOutbox struct {
+	*memoryOutbox
+	pause func()
+}
+
+func (o pausingOutbox) Pending(ctx context.Context, after engine.EffectKey, limit int) ([]engine.Effect, error) {
+	if after != (engine.EffectKey{}) {
+		o.pause()
+	}
+	return o.memoryOutbox.Pending(ctx, after, limit)
+}
+
+// TestAScanDoesNotOvertakeWhatWasUnloaded: while a scan is between two pages, the
+// first message fails, those behind it leave the memory, and it succeeds.
+func TestAScanDoesNotOvertakeWhatWasUnloaded(t *testing.T) {
+	w := newWorld(t)
+	_, targets := w.spawnMany(1, scanPage+50)
+	w.change = func(o *Options) {
+		o.Outbox = pausingOutbox{w.outbox, func() {
+			w.eventually("the first has succeeded", func() bool { return len(w.items(targets[0])) > 0 })
+		}}
+	}
+	var failed atomic.Bool
+	w.log.fail = func(aolog.Proposal) error {
+		if failed.Swap(true) {
+			return nil
+		}
+		return ao.Errorf(ao.CodeUnavailable, "not now")
+	}
+	w.deliver()
+	if diff := cmp.Diff(numbers(scanPage+50), w.data(targets[0])); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
 	}
 }
 
