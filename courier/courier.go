@@ -2,7 +2,7 @@ package courier
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -128,15 +128,18 @@ func (c *Courier) upstream(ctx context.Context, ask func(Source) (dataitem.Tags,
 		return nil, false, err
 	}
 	defer leave()
-	var failures []error
+	var failure error
 	for _, source := range c.options.Upstream {
 		tags, found, err := ask(source)
 		if err == nil && found {
 			return tags, true, nil
 		}
-		if err != nil {
-			failures = append(failures, err)
+		switch {
+		case failure == nil:
+			failure = err
+		case err != nil:
+			failure = fmt.Errorf("%w; %w", failure, err)
 		}
 	}
-	return nil, false, errors.Join(failures...)
+	return nil, false, failure
 }

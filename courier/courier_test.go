@@ -56,6 +56,11 @@ func TestAnIDIsUnknownOnlyWhenAllHaveSaidSo(t *testing.T) {
 	if got, err := w.SchedulerOf(t.Context(), process); !isLater(err) || !strings.Contains(err.Error(), "on holiday") {
 		t.Errorf("%q, %v", got, err)
 	}
+	second.set(true)
+	if _, err := w.SchedulerOf(t.Context(), process); strings.Count(err.Error(), "on holiday") != 2 || strings.Contains(err.Error(), "\n") {
+		t.Errorf("two failures on one line: %v", err)
+	}
+	second.set(false)
 	second.put(process, scheduler, "http://su.example", "1000")
 	if got, err := w.SchedulerOf(t.Context(), process); got != scheduler.String() || err != nil {
 		t.Errorf("%q, %v", got, err)

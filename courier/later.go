@@ -9,14 +9,14 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 )
 
-// Later is a failure that may pass: it is worth to try again, not before After.
+// Later is a failure that may pass: trying again is worth it.
 type Later struct {
 	cause *ao.Error
 	after time.Duration
 }
 
-// Laterf makes a failure that may pass, before which the other side wants to be left
-// alone for some time.
+// Laterf makes a failure that may pass; after is how long the other side asked to
+// be left alone.
 func Laterf(after time.Duration, format string, args ...any) error {
 	return &Later{ao.Errorf(ao.CodeUnavailable, format, args...), after}
 }

@@ -172,7 +172,7 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	var errs []error
+	var failure error
 	for _, addr := range list[:min(len(list), addressesTriedMax)] {
 		conn, err := dialer.DialContext(ctx, network, net.JoinHostPort(addr.String(), port))
 		if err == nil {
@@ -181,9 +181,12 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
 			err = refusal // without the words of a failed connection around it
 		}
-		errs = append(errs, err)
+		if failure != nil {
+			err = fmt.Errorf("%w; %w", failure, err)
+		}
+		failure = err
 	}
-	return nil, errors.Join(errs...)
+	return nil, failure
 }
 
 func (t *transport) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
