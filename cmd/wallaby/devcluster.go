@@ -139,6 +139,9 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	for _, prefix := range flags.allowed {
 		args = append(args, "--"+guard.Setting, prefix)
 	}
+	if url := flags.node.SchedulerURL; url != "" {
+		args = append(args, "--scheduler-url", url)
+	}
 	for name, value := range map[string]int64{
 		"hot-memory-bytes": int64(flags.node.HotMemoryBytes), "workers": int64(flags.node.Workers),
 		"evaluation-timeout-ms": flags.node.EvaluationTimeoutMS, "plugin-memory-bytes": int64(flags.node.PluginMemoryBytes),
