@@ -46,9 +46,9 @@ func (m *Messenger) away(do func() error) error {
 	return do()
 }
 
-// assign puts an assignment into the log of its process, wherever that is. An id
+// assignAnywhere puts an assignment into the log of its process, wherever that is. An id
 // of zero is one that the other side did not tell.
-func (m *Messenger) assign(ctx context.Context, a courier.Assignment) (id ao.ID, err error) {
+func (m *Messenger) assignAnywhere(ctx context.Context, a courier.Assignment) (id ao.ID, err error) {
 	if _, err := m.options.Log.Head(ctx, a.Process); errors.Is(err, aolog.ErrProcessUnknown) {
 		known, err := m.abroad(ctx, a.Process, func(scheduler string) (err error) {
 			id, err = m.options.Directory.Assign(ctx, scheduler, a)
@@ -62,9 +62,9 @@ func (m *Messenger) assign(ctx context.Context, a courier.Assignment) (id ao.ID,
 	return entry.ID, err
 }
 
-// start puts a new process where its scheduler is. One that names its parent's
+// startAnywhere puts a new process where its scheduler is. One that names its parent's
 // is ordered where its parent is.
-func (m *Messenger) start(ctx context.Context, child *dataitem.Item, parent sender) error {
+func (m *Messenger) startAnywhere(ctx context.Context, child *dataitem.Item, parent sender) error {
 	scheduler := child.Tags.Get(ao.TagScheduler)
 	if scheduler == parent.scheduler || m.options.Directory.Own(scheduler) {
 		_, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child})

@@ -61,7 +61,7 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 		if err != nil {
 			return delivered, permanent("the tag Assignments names %q: %v", text, err)
 		}
-		id, err := m.assign(ctx, courier.Assignment{Process: process, Message: item.ID()})
+		id, err := m.assignAnywhere(ctx, courier.Assignment{Process: process, Message: item.ID()})
 		if err != nil {
 			return delivered, err
 		}
@@ -101,7 +101,7 @@ func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, pare
 	if err != nil {
 		return nil, err
 	}
-	if err := m.start(ctx, child, parent); err != nil {
+	if err := m.startAnywhere(ctx, child, parent); err != nil {
 		return nil, err
 	}
 	told, err := dataitem.Create(spawnedDraft(parent.process, child.ID(), tags), m.options.Signer)
@@ -128,7 +128,7 @@ func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]
 	if err != nil {
 		return nil, permanent("the assignment names message %q: %v", b.Message, err)
 	}
-	id, err := m.assign(ctx, courier.Assignment{Process: process, Message: message, BaseLayer: b.BaseLayer, Exclude: b.Exclude})
+	id, err := m.assignAnywhere(ctx, courier.Assignment{Process: process, Message: message, BaseLayer: b.BaseLayer, Exclude: b.Exclude})
 	if err != nil {
 		return nil, err
 	}
