@@ -22,7 +22,7 @@ type Client struct {
 	// BaseURL is where the paths of the interface start, with or without a
 	// slash at the end.
 	BaseURL string
-	// HTTP sends the requests; default http.DefaultClient.
+	// HTTP sends the requests.
 	HTTP *http.Client
 	// AnswerBytesMax bounds one answer; default 1 GiB.
 	AnswerBytesMax int64
@@ -215,11 +215,7 @@ func (c *Client) send(ctx context.Context, method, path, mediaType string, body 
 		request.Header.Set("Content-Type", mediaType)
 		request.Header.Set("Accept", "application/json")
 	}
-	client := c.HTTP
-	if client == nil {
-		client = http.DefaultClient
-	}
-	response, err := client.Do(request)
+	response, err := c.HTTP.Do(request)
 	if err != nil {
 		return 0, nil, err
 	}

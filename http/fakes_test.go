@@ -119,6 +119,7 @@ type units struct {
 	weave     fakeWeave
 	monitors  fakeMonitors
 	tracer    fakeTracer
+	elsewhere Elsewhere
 	evaluator *fakeEvaluator
 	metrics   *Metrics
 	logged    *bytes.Buffer
@@ -146,7 +147,7 @@ func newUnits(t *testing.T, change func(*units)) *units {
 		return server
 	}
 	u.su = serve(NewSU(SUOptions{Base: base, Log: u.log, Weave: u.weave, Address: address, NowMS: nowMS}))
-	u.mu = serve(NewMU(MUOptions{Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer}))
+	u.mu = serve(NewMU(MUOptions{Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer, Elsewhere: u.elsewhere}))
 	u.cu = serve(NewCU(CUOptions{Base: base, Log: u.log, Evaluator: u.evaluator, Address: address, NowMS: nowMS}))
 	t.Cleanup(func() { _ = u.log.Close() })
 	return u

@@ -50,6 +50,8 @@ type MUOptions struct {
 	Weave    Weave
 	Monitors Monitors
 	Tracer   Tracer
+	// Elsewhere takes what is not for this node's log; nil: it is refused.
+	Elsewhere Elsewhere
 }
 
 type mu struct {
@@ -91,7 +93,7 @@ func (m *mu) post(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, err)
 		return
 	}
-	_, duplicate, err := m.Log.Append(r.Context(), aolog.Proposal{Item: item})
+	duplicate, err := m.take(r.Context(), item)
 	if err != nil {
 		writeError(w, r, err)
 		return
@@ -125,20 +127,27 @@ func (m *mu) assign(w http.ResponseWriter, r *http.Request, query url.Values) {
 		writeError(w, r, ao.Errorf(ao.CodeInvalid, "You must set both process-id and assign to send an assignment, not just one"))
 		return
 	}
+	id, away, err := m.assignElsewhere(r)
+	if err == nil && !away {
+		var duplicate bool
+		if id, duplicate, err = m.assignHere(r); duplicate {
+			w.Header().Set(headerDuplicate, "true")
+		}
+	}
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusAccepted, muPosted{"Processing Assignment", id})
+}
+
+func (m *mu) assignHere(r *http.Request) (id ao.ID, duplicate bool, err error) {
 	proposal, err := m.su.proposal(r)
 	if err != nil {
-		writeError(w, r, err)
-		return
+		return ao.ID{}, false, err
 	}
 	entry, duplicate, err := m.Log.Append(r.Context(), proposal)
-	if err != nil {
-		writeError(w, r, err)
-		return
-	}
-	if duplicate {
-		w.Header().Set(headerDuplicate, "true")
-	}
-	writeJSON(w, http.StatusAccepted, muPosted{"Processing Assignment", entry.ID})
+	return entry.ID, duplicate, err
 }
 
 // get says what this is, or with ?debug what became of a process's messages.

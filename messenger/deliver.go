@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/courier"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -60,17 +61,17 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 		if err != nil {
 			return delivered, permanent("the tag Assignments names %q: %v", text, err)
 		}
-		entry, _, err := m.options.Log.Append(ctx, aolog.Proposal{Process: process, Message: item.ID()})
+		id, err := m.assignAnywhere(ctx, courier.Assignment{Process: process, Message: item.ID()})
 		if err != nil {
 			return delivered, err
 		}
-		delivered = append(delivered, entry.ID)
+		delivered = appendKnown(delivered, id)
 	}
 	return delivered, nil
 }
 
-// send puts an item where its target is: into the log of a process, or onto the
-// weave for a wallet to find.
+// send puts an item where its target is: into the log of a process, here or at
+// another scheduler, or onto the weave for a wallet to find.
 func (m *Messenger) send(ctx context.Context, item *dataitem.Item) error {
 	target := item.TargetID()
 	// What a process began with never changes: in a cluster its head would take a
@@ -83,12 +84,11 @@ func (m *Messenger) send(ctx context.Context, item *dataitem.Item) error {
 	if !errors.Is(err, aolog.ErrProcessUnknown) {
 		return err
 	}
-	elsewhere, err := m.options.Directory.IsProcess(ctx, target)
-	if err != nil {
+	known, err := m.abroad(ctx, target, func(scheduler string) error {
+		return m.options.Directory.Post(ctx, scheduler, item)
+	})
+	if known || err != nil {
 		return err
-	}
-	if elsewhere {
-		return permanent("process %s has another scheduler, and this node delivers to its own processes only", target)
 	}
 	_, err = m.options.Uploader.PutItem(ctx, item)
 	return err
@@ -103,7 +103,7 @@ func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, pare
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child}); err != nil {
+	if err := m.startAnywhere(ctx, child, parent); err != nil {
 		return nil, err
 	}
 	told, err := dataitem.Create(spawnedDraft(parent.process, child.ID(), tags), m.options.Signer)
@@ -130,9 +130,16 @@ func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]
 	if err != nil {
 		return nil, permanent("the assignment names message %q: %v", b.Message, err)
 	}
-	entry, _, err := m.options.Log.Append(ctx, aolog.Proposal{Process: process, Message: message, Exclude: b.Exclude})
+	id, err := m.assignAnywhere(ctx, courier.Assignment{Process: process, Message: message, BaseLayer: b.BaseLayer, Exclude: b.Exclude})
 	if err != nil {
 		return nil, err
 	}
-	return []ao.ID{entry.ID}, nil
+	return appendKnown(nil, id), nil
+}
+
+func appendKnown(ids []ao.ID, id ao.ID) []ao.ID {
+	if id.IsZero() {
+		return ids
+	}
+	return append(ids, id)
 }

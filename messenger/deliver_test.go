@@ -214,7 +214,8 @@ func TestWhatCannotBeDeliveredIsDeadAndSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	sender, target := logtest.Spawn(t, w.log, "sender"), logtest.Spawn(t, w.log, "target")
 	foreign := ao.ID{0xbb}
-	w.weave.processes[foreign] = true
+	w.weave.processes[foreign] = "another"
+	w.weave.abroad.fail = func(string, ao.ID) error { return ao.Errorf(ao.CodeInvalid, "it wants none of it") }
 	long := strings.Repeat("x", 4000)
 	cases := []struct {
 		kind engine.EffectKind
@@ -224,14 +225,15 @@ func TestWhatCannotBeDeliveredIsDeadAndSaysWhy(t *testing.T) {
 		{engine.EffectMessage, "text", "no message"},
 		{engine.EffectMessage, map[string]any{"Anchor": anchor, "Target": "abc"}, "no target that could be"},
 		{engine.EffectMessage, map[string]any{"Anchor": "short", "Target": target.String()}, "Anchor has 5 bytes"},
-		{engine.EffectMessage, message(foreign, 1, "x"), "has another scheduler"},
+		{engine.EffectMessage, message(foreign, 1, "x"), "wants none of it"},
 		{engine.EffectMessage, message(target, 1, "x", tag("Long", long)), "tag"},
 		{engine.EffectMessage, message(target, 1, "x", tag("Assignments", []string{"nobody"})), `names "nobody"`},
 		{engine.EffectSpawn, map[string]any{"Tags": []any{}}, "names no Module"},
 		{engine.EffectAssign, map[string]any{"Message": target.String()}, "names no process"},
 		{engine.EffectAssign, map[string]any{"Processes": []string{"x"}, "Message": target.String()}, `names process "x"`},
 		{engine.EffectAssign, map[string]any{"Processes": []string{target.String()}, "Message": "y"}, `names message "y"`},
-		{engine.EffectAssign, map[string]any{"Processes": []string{foreign.String()}, "Message": target.String()}, "is not known"},
+		{engine.EffectAssign, map[string]any{"Processes": []string{foreign.String()}, "Message": target.String()}, "wants none of it"},
+		{engine.EffectAssign, map[string]any{"Processes": []string{ao.ID{0xcc}.String()}, "Message": target.String()}, "is not known"},
 		{"dance", map[string]any{}, `what a "dance" is`},
 	}
 	var effects []engine.Effect

@@ -1,6 +1,6 @@
 // Package messenger delivers what processes send: it takes effects out of the
 // outbox, signs them as messages, processes and assignments, and puts each into
-// its target's log.
+// its target's log, here or at the scheduler that its target names.
 //
 // Signing is deterministic and logs know a message again, so an effect that is
 // delivered twice, because the node died in between, takes effect once. Effects

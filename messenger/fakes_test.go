@@ -174,7 +174,8 @@ func (o *memoryOutbox) quiet() bool {
 type weave struct {
 	mu        sync.Mutex
 	items     []*dataitem.Item
-	processes map[ao.ID]bool // of other schedulers
+	processes map[ao.ID]string // of other schedulers, which have these addresses
+	abroad    abroad
 }
 
 func (w *weave) PutItem(_ context.Context, item *dataitem.Item) (bool, error) {
@@ -183,8 +184,6 @@ func (w *weave) PutItem(_ context.Context, item *dataitem.Item) (bool, error) {
 	w.items = append(w.items, item)
 	return true, nil
 }
-
-func (w *weave) IsProcess(_ context.Context, id ao.ID) (bool, error) { return w.processes[id], nil }
 
 // stubbornLog fails appends for as long as fail gives an error.
 type stubbornLog struct {
@@ -218,7 +217,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	memory := logtest.NewMemory(logtest.Signer(t, 1), time.Now)
 	t.Cleanup(func() { _ = memory.Close() })
-	return &world{T: t, log: &stubbornLog{Log: memory}, outbox: newOutbox(), weave: &weave{processes: map[ao.ID]bool{}}, fatal: make(chan error, 1)}
+	return &world{T: t, log: &stubbornLog{Log: memory}, outbox: newOutbox(), weave: &weave{processes: map[ao.ID]string{}}, fatal: make(chan error, 1)}
 }
 
 // open starts a messenger whose waits are short.

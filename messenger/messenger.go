@@ -32,12 +32,6 @@ type Uploader interface {
 	PutItem(ctx context.Context, item *dataitem.Item) (stored bool, err error)
 }
 
-// Directory knows what an id names when this node's log does not.
-type Directory interface {
-	// IsProcess reports whether the id is a process of some other scheduler.
-	IsProcess(ctx context.Context, id ao.ID) (bool, error)
-}
-
 // Options says what a messenger works on.
 type Options struct {
 	Outbox Outbox
@@ -60,6 +54,9 @@ type Options struct {
 	RetryBaseMS, RetryMaxMS int64
 	// AttemptsMax is after how many failures an effect is given up; default 12.
 	AttemptsMax int
+	// AbroadAttemptsMax is the same where others have to be there, such as another
+	// scheduler; default 1500, which is about a day.
+	AbroadAttemptsMax int
 	// HopsMax is how many deliveries one message of a user may cause here before the
 	// rest is parked; default DefaultHopsMax, negative: no bound.
 	HopsMax int
@@ -88,7 +85,7 @@ func (o Options) withDefaults() Options {
 		o.Owns = func(ao.ID) bool { return true }
 	}
 	for value, standard := range map[*int]int{
-		&o.Workers: 32, &o.LoadedMax: 4096, &o.AttemptsMax: 12, &o.HopsMax: DefaultHopsMax, &o.PairRateMax: DefaultPairRateMax,
+		&o.Workers: 32, &o.LoadedMax: 4096, &o.AttemptsMax: 12, &o.AbroadAttemptsMax: 1500, &o.HopsMax: DefaultHopsMax, &o.PairRateMax: DefaultPairRateMax,
 	} {
 		if *value == 0 {
 			*value = standard
@@ -128,6 +125,12 @@ type Messenger struct {
 		// abandoned says that a lane was emptied since the last scan began: what
 		// comes later may not go into it ahead of that.
 		abandoned bool
+		// stuck are lanes whose first effect has failed and is tried again: they
+		// hold no other, so that a target that does not answer leaves room.
+		stuck map[lane]bool
+		// left are lanes of which effects were left in the outbox since the last scan
+		// began: what comes later may not go into them ahead of those.
+		left map[lane]bool
 		// freed is signalled when the loader should look.
 		freed chan struct{}
 	}
@@ -157,6 +160,7 @@ func (m *Messenger) start() {
 	m.mu.loaded = map[engine.EffectKey]bool{}
 	m.mu.passed = map[engine.EffectKey]bool{}
 	m.mu.behind = true
+	m.mu.stuck, m.mu.left = map[lane]bool{}, map[lane]bool{}
 	m.strangers = map[ao.ID]bool{}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -210,6 +214,7 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		m.mu.Lock()
 		delete(m.mu.loaded, effect.Key())
 		m.mu.passed[effect.Key()] = true
+		m.unstick(id)
 		rest := m.mu.lanes[id][1:]
 		m.mu.lanes[id] = rest
 		if len(rest) == 0 {
@@ -234,6 +239,7 @@ func (m *Messenger) abandon(id lane) {
 		delete(m.mu.loaded, effect.Key())
 	}
 	delete(m.mu.lanes, id)
+	delete(m.mu.stuck, id)
 	m.mu.abandoned = true
 	m.mu.Unlock()
 	m.Wake()
@@ -293,6 +299,7 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect, id lane) f
 		if done {
 			return settled
 		}
+		m.unload(id)
 	}
 }
 
@@ -306,12 +313,13 @@ func (m *Messenger) note(effect *engine.Effect, failure error) (done bool, err e
 		return true, m.options.Outbox.Complete(*effect)
 	}
 	effect.Error = failure.Error()
-	effect.Dead = isPermanent(failure) || effect.Attempts >= m.options.AttemptsMax
+	attemptsMax, askedMS := m.patience(failure)
+	effect.Dead = isPermanent(failure) || effect.Attempts >= attemptsMax
 	wait := m.options.RetryMaxMS
 	if shift := effect.Attempts - 1; shift < 16 {
 		wait = min(wait, m.options.RetryBaseMS<<shift)
 	}
-	effect.NextMS = effect.TimeMS + wait
+	effect.NextMS = effect.TimeMS + max(wait, askedMS)
 	if effect.Dead {
 		effect.NextMS = 0
 		m.counters.dead.Add(1)

@@ -99,12 +99,14 @@ func (m *Messenger) beginPage(first bool) (behind bool) {
 	m.mu.passed = map[engine.EffectKey]bool{}
 	if first {
 		m.mu.behind, m.mu.abandoned = false, false
+		m.mu.left = map[lane]bool{}
 	}
 	return m.mu.behind
 }
 
 // take puts an effect into its lane and starts the lane if it was empty; false
-// when there is no room, or a scan must come first.
+// when there is no room, or a scan must come first. What belongs behind an effect
+// that is tried again stays in the outbox.
 func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -112,12 +114,19 @@ func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
 	if m.mu.loaded[key] || m.mu.passed[key] {
 		return true
 	}
+	id := laneOf(effect)
+	if m.mu.stuck[id] || m.mu.left[id] {
+		m.mu.left[id] = true
+		return true
+	}
 	if m.mu.abandoned || len(m.mu.loaded) >= m.options.LoadedMax {
 		m.mu.behind = true
 		return false
 	}
 	m.mu.loaded[key] = true
-	id := laneOf(effect)
+	if effect.Attempts > 0 {
+		m.mu.stuck[id] = true
+	}
 	m.mu.lanes[id] = append(m.mu.lanes[id], effect)
 	if len(m.mu.lanes[id]) == 1 {
 		m.wait.Go(func() { m.run(ctx, id) })

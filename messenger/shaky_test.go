@@ -336,6 +336,8 @@ func (s logItems) Item(ctx context.Context, id ao.ID) (meta engine.TxMeta, err e
 
 // shakyWeave takes what goes to wallets, any number of times.
 type shakyWeave struct {
+	messenger.Directory // nobody is elsewhere
+
 	mu    sync.Mutex
 	items map[ao.ID]*dataitem.Item
 }
@@ -348,7 +350,7 @@ func (s *shakyWeave) PutItem(_ context.Context, item *dataitem.Item) (bool, erro
 	return !known, nil
 }
 
-func (s *shakyWeave) IsProcess(context.Context, ao.ID) (bool, error) { return false, nil }
+func (s *shakyWeave) SchedulerOf(context.Context, ao.ID) (string, error) { return "", nil }
 
 // spawn and post put what users send into the log.
 func (w *shakyWorld) spawn(name string) ao.ID {

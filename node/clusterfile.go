@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/guard"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/raft"
 )
@@ -37,6 +38,12 @@ type File struct {
 	// of the same name goes before.
 	HopsMax     *int `yaml:"hops-max,omitempty"`
 	PairRateMax *int `yaml:"pair-rate-max,omitempty"`
+	// Gateways and AllowAddresses add to what the flags --gateway and
+	// --allow-addresses say.
+	Gateways       []string `yaml:"gateways,omitempty"`
+	AllowAddresses []string `yaml:"allow-addresses,omitempty"`
+	// SchedulerURL is where others reach the scheduler; default where it listens.
+	SchedulerURL string `yaml:"scheduler-url,omitempty"`
 }
 
 // bound is an option's value for what a file says; nil: nothing.
@@ -67,6 +74,10 @@ func ReadFile(path string) (Options, error) {
 			return Options{}, fmt.Errorf("node file %s: %w", path, err)
 		}
 	}
+	allowed, err := guard.ParseAllowed(f.AllowAddresses)
+	if err != nil {
+		return Options{}, fmt.Errorf("node file %s: %w", path, err)
+	}
 	from := func(name string) string {
 		if name == "" || filepath.IsAbs(name) {
 			return name
@@ -75,6 +86,7 @@ func ReadFile(path string) (Options, error) {
 	}
 	return Options{
 		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, HopsMax: bound(f.HopsMax), PairRateMax: bound(f.PairRateMax),
+		Gateways: f.Gateways, AllowAddresses: allowed, SchedulerURL: f.SchedulerURL,
 		Cluster: &Cluster{
 			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
 		},

@@ -106,12 +106,16 @@ func (n *Node) publishModule(ctx context.Context, file ModuleFile) (Module, erro
 // where the scheduler is. The item is deterministic, so it is new only when the
 // address is.
 func (n *Node) publishSchedulerLocation(ctx context.Context) error {
+	url := n.options.SchedulerURL
+	if url == "" {
+		url = n.Info().URLs.SU
+	}
 	item, err := dataitem.Create(dataitem.Draft{
 		Tags: dataitem.Tags{
 			{Name: ao.TagDataProtocol, Value: ao.DataProtocol},
 			{Name: ao.TagVariant, Value: ao.Variant},
 			{Name: ao.TagType, Value: ao.TypeSchedulerLocation},
-			{Name: ao.TagURL, Value: n.Info().URLs.SU},
+			{Name: ao.TagURL, Value: url},
 			{Name: ao.TagTimeToLive, Value: "3600000"},
 			// Newer locations replace older ones, also when a node goes back to
 			// an address it had before.

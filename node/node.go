@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
+	"github.com/wallaby-ao/wallaby/courier"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/internal/kv"
@@ -34,6 +35,7 @@ type Node struct {
 	log       *raft.Node
 	state     *kv.DB
 	engine    *engine.Engine
+	courier   *courier.Courier
 	messenger *messenger.Messenger
 	modules   []Module
 	// adminToken is what an operator shows.
@@ -87,6 +89,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openLog,
 		n.openState,
 		n.openEngine,
+		n.openCourier,
 		n.openMessenger,
 		n.openCluster,
 		n.openSettlement,

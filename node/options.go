@@ -3,12 +3,15 @@ package node
 import (
 	"fmt"
 	"net"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/courier"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -45,6 +48,15 @@ type Options struct {
 	PluginDirs []string
 	// PluginMemoryBytes bounds each process of a plugin; default 4 GiB.
 	PluginMemoryBytes uint64
+	// Gateways are URLs of gateways that are asked about processes and schedulers
+	// which this node's own does not know, in this order.
+	Gateways []string
+	// AllowAddresses are prefixes that URLs of other schedulers may lead to although
+	// they are loopback, private or the like: guard.ParseAllowed reads them.
+	AllowAddresses []netip.Prefix
+	// SchedulerURL is where others reach the scheduler, for its Scheduler-Location;
+	// default where it listens.
+	SchedulerURL string
 	// Machines are rules for processes that ask for no virtual machine; without
 	// one it is wazero.
 	Machines []MachineRule
@@ -110,6 +122,14 @@ func (o Options) withDefaults() (Options, error) {
 		if err := o.Cluster.check(); err != nil {
 			return o, err
 		}
+	}
+	for _, text := range o.Gateways {
+		if _, err := courier.NewRemote(text, nil); err != nil {
+			return o, err
+		}
+	}
+	if u, err := url.Parse(o.SchedulerURL); o.SchedulerURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return o, fmt.Errorf("scheduler URL %q is no http URL: name the one that others reach it by", o.SchedulerURL)
 	}
 	if o.HotMemoryBytes == 0 {
 		o.HotMemoryBytes = 512 << 20

@@ -31,7 +31,7 @@ func (n *Node) openMessenger(context.Context) error {
 		Owns:      n.log.Leads,
 		Signer:    n.authority,
 		Uploader:  n.gateway,
-		Directory: directory{n.gateway},
+		Directory: n.courier,
 		Node:      n.self(),
 		Now:       n.options.Now,
 		Fatal:     n.fail,
@@ -43,21 +43,6 @@ func (n *Node) openMessenger(context.Context) error {
 	})
 	n.onClose("messenger", func(context.Context) error { return n.messenger.Close() })
 	return nil
-}
-
-// directory knows processes of other schedulers by what the gateway has of them.
-type directory struct{ gateway *gateway.Gateway }
-
-// IsProcess reports whether the gateway knows the id as a process.
-func (d directory) IsProcess(ctx context.Context, id ao.ID) (bool, error) {
-	record, err := d.gateway.Lookup(ctx, id)
-	if err != nil {
-		if ao.CodeOf(err) == ao.CodeNotFound {
-			return false, nil
-		}
-		return false, err
-	}
-	return record.Tags.Contains(ao.TagType, ao.TypeProcess), nil
 }
 
 // weave is what the scheduler asks of the gateway.
@@ -91,7 +76,7 @@ func (n *Node) openServers(context.Context) error {
 	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
 	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
-	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.engine}})
+	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.engine}, Elsewhere: n.courier})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: log, Evaluator: n.engine, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),

@@ -246,7 +246,7 @@ func (t *tracing) caused(ctx context.Context, id ao.ID, effect engine.Effect, or
 	switch {
 	case errors.Is(err, aolog.ErrEntryUnknown):
 		m = TraceMessage{ID: id, Kind: string(effect.Kind)}
-		m.Elsewhere, err = t.node.elsewhere(ctx, target)
+		m.Elsewhere, err = t.node.elsewhere(ctx, target), nil
 	case err != nil:
 	case depth == 0 || t.shown >= traceMessagesMax:
 		t.cut = true
@@ -261,19 +261,21 @@ func (t *tracing) caused(ctx context.Context, id ao.ID, effect engine.Effect, or
 }
 
 // elsewhere says where something is that was delivered and is not in this log.
-func (n *Node) elsewhere(ctx context.Context, target string) (string, error) {
+func (n *Node) elsewhere(ctx context.Context, target string) string {
 	id, err := ao.ParseID(target)
 	if err != nil {
-		return "it is not in this node's log", nil
+		return "it is not in this node's log"
 	}
 	if _, err := n.log.Head(ctx, id); err == nil {
-		return fmt.Sprintf("process %s had it already, under another id", target), nil
+		return fmt.Sprintf("process %s had it already, under another id", target)
 	}
-	foreign, err := directory{n.gateway}.IsProcess(ctx, id)
-	if foreign {
-		return fmt.Sprintf("process %s has another scheduler: ask there", target), err
+	switch scheduler, err := n.courier.SchedulerOf(ctx, id); {
+	case err != nil:
+		return fmt.Sprintf("it is not in this node's log, and what %s is cannot be told now: %v", target, err)
+	case scheduler != "":
+		return fmt.Sprintf("process %s is ordered by scheduler %s: ask there", target, scheduler)
 	}
-	return "uploaded for wallet " + target, err
+	return "uploaded for wallet " + target
 }
 
 // describe says what an entry is, and gives the forms of the address that its

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/wallaby-ao/wallaby/internal/guard"
 	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/node"
@@ -108,6 +110,9 @@ func withFile(options, file node.Options, flags *pflag.FlagSet) node.Options {
 	if file.PairRateMax != 0 && !flags.Changed("pair-rate-max") {
 		options.PairRateMax = file.PairRateMax
 	}
+	options.Gateways = append(options.Gateways, file.Gateways...)
+	options.AllowAddresses = append(options.AllowAddresses, file.AllowAddresses...)
+	options.SchedulerURL = cmp.Or(options.SchedulerURL, file.SchedulerURL)
 	return options
 }
 
@@ -119,6 +124,8 @@ type nodeFlags struct {
 	machines  []string
 	hops      int
 	pairRate  int
+	gateways  []string
+	allowed   []string
 	logFormat string
 	logLevel  string
 }
@@ -133,6 +140,9 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
 	flags.IntVar(&f.hops, "hops-max", messenger.DefaultHopsMax, "park what a message causes after so many deliveries here; 0: never")
 	flags.IntVar(&f.pairRate, "pair-rate-max", messenger.DefaultPairRateMax, "park what a message causes when one process sends so often to another in a minute; 0: never")
+	flags.StringSliceVar(&f.gateways, "gateway", nil, "ask the gateway at this `URL` about processes and schedulers that are not here, such as https://arweave.net (repeatable)")
+	flags.StringSliceVar(&f.allowed, guard.Setting, nil, "let URLs of other schedulers lead to these `ADDRESSES`, which are refused otherwise: loopback, private, or a prefix such as 10.1.0.0/16 (repeatable)")
+	flags.StringVar(&f.node.SchedulerURL, "scheduler-url", "", "tell others that the scheduler is at this `URL` (default where it listens)")
 	f.registerLog(flags)
 }
 
@@ -158,6 +168,12 @@ func (f *nodeFlags) options(a *app) (node.Options, error) {
 		}
 		options.Machines = append(options.Machines, parsed)
 	}
+	options.Gateways = f.gateways
+	allowed, err := guard.ParseAllowed(f.allowed)
+	if err != nil {
+		return options, usageError{err}
+	}
+	options.AllowAddresses = allowed
 	logger, err := newLogger(a.stderr, f.logFormat, f.logLevel)
 	if err != nil {
 		return options, usageError{err}

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/internal/guard"
 	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/node"
 	"github.com/wallaby-ao/wallaby/raft"
@@ -138,6 +139,15 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	}
 	for _, dir := range flags.plugins {
 		args = append(args, "--plugin-dir", dir)
+	}
+	for _, gateway := range flags.gateways {
+		args = append(args, "--gateway", gateway)
+	}
+	for _, prefix := range flags.allowed {
+		args = append(args, "--"+guard.Setting, prefix)
+	}
+	if url := flags.node.SchedulerURL; url != "" {
+		args = append(args, "--scheduler-url", url)
 	}
 	for name, value := range map[string]int64{
 		"hot-memory-bytes": int64(flags.node.HotMemoryBytes), "workers": int64(flags.node.Workers),

@@ -76,6 +76,9 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		"report is a file":   {[]string{"bench", "vm", "--out", "main_test.go"}, exitUsage, "name another, or move the file away"},
 		"modules alike":      {[]string{"bench", "vm", "--module", "a/x.wasm", "--module", "b/x.wasm"}, exitUsage, "two modules are called x"},
 		"absent module":      {[]string{"bench", "vm", "--module", filepath.Join(dir, "x.wasm")}, exitNotFound, "run make modules"},
+		"bad scheduler URL":  {[]string{"dev", "--ephemeral", "--scheduler-url", "su.example"}, exitError, "is no http URL"},
+		"bad addresses":      {[]string{"dev", "--allow-addresses", "everything"}, exitUsage, "neither loopback nor private"},
+		"bad gateway":        {[]string{"dev", "--ephemeral", "--gateway", "arweave.net"}, exitError, "is no http URL such as https://arweave.net"},
 		"bad log level":      {[]string{"dev", "--log-level", "loud"}, exitUsage, "--log-level"},
 	} {
 		t.Run(name, func(t *testing.T) {
