@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -166,7 +167,7 @@ func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
 	if e.options.Items == nil {
 		return nil, ao.Errorf(ao.CodeUnprocessable, "message %s was assigned without its content, which this node cannot look up", entry.Message)
 	}
-	tx, err := e.options.Items.Item(e.running, entry.Message)
+	tx, err := e.options.Items.Item(e.running, entry.Message, !slices.Contains(entry.Exclude, "Data"))
 	if err != nil {
 		return nil, fmt.Errorf("look up %s, assigned to process %s at nonce %d: %w", entry.Message, entry.Process, entry.Nonce, err)
 	}

@@ -37,13 +37,13 @@ func (c *clock) now() time.Time {
 	return time.UnixMilli(1_700_000_000_000 + c.ms)
 }
 
-type fakeWeave map[ao.ID]uint64
+type fakeWeave map[ao.ID]aolog.Standing
 
 func (fakeWeave) Height() uint64 { return 1587000 }
 
-func (w fakeWeave) Confirmations(_ context.Context, id ao.ID) (uint64, bool, error) {
-	depth, known := w[id]
-	return depth, known, nil
+func (w fakeWeave) Standing(_ context.Context, id ao.ID) (aolog.Standing, bool, error) {
+	standing, known := w[id]
+	return standing, known, nil
 }
 
 // fakeMonitors answers as a node's do.

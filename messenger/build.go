@@ -11,17 +11,12 @@ import (
 	"github.com/wallaby-ao/wallaby/engine"
 )
 
-// body is what a guest's JSON may hold for a message, a spawn or an assignment.
+// body is what a guest's JSON may hold for a message or a spawn.
 type body struct {
 	Target string
 	Anchor string
 	Tags   []bodyTag
 	Data   json.RawMessage
-
-	Processes []string
-	Message   string
-	BaseLayer bool
-	Exclude   []string
 }
 
 // bodyTag has a value that is text, or that is written as JSON.
@@ -151,8 +146,10 @@ func spawnAnchor(effect engine.Effect) [32]byte {
 	return anchor
 }
 
-// spawnedDraft tells the parent of its new process.
-func spawnedDraft(parent, child ao.ID, spawnTags dataitem.Tags) dataitem.Draft {
+// spawnedDraft tells the parent of its new process. Unlike the reference's it
+// says which user's message it descends from, or the parent's answer to it would
+// say that it descends from none.
+func spawnedDraft(effect engine.Effect, child ao.ID, spawnTags dataitem.Tags) dataitem.Draft {
 	var tags dataitem.Tags
 	variant := ao.Variant
 	for _, tag := range spawnTags {
@@ -171,7 +168,7 @@ func spawnedDraft(parent, child ao.ID, spawnTags dataitem.Tags) dataitem.Draft {
 		dataitem.Tag{Name: "Action", Value: "Spawned"},
 		dataitem.Tag{Name: ao.TagVariant, Value: variant},
 	)
-	return dataitem.Draft{Target: parent[:], Tags: tags, Data: []byte(" ")}
+	return dataitem.Draft{Target: effect.Process[:], Tags: withRoot(tags, effect.Root), Data: []byte(" ")}
 }
 
 // permanent is a refusal that no retry can change.

@@ -54,19 +54,8 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 	if err := m.send(ctx, item); err != nil {
 		return nil, err
 	}
-	delivered := []ao.ID{item.ID()}
-	for _, text := range assignTo {
-		process, err := ao.ParseID(text)
-		if err != nil {
-			return delivered, permanent("the tag Assignments names %q: %v", text, err)
-		}
-		entry, _, err := m.options.Log.Append(ctx, aolog.Proposal{Process: process, Message: item.ID()})
-		if err != nil {
-			return delivered, err
-		}
-		delivered = append(delivered, entry.ID)
-	}
-	return delivered, nil
+	assigned, err := m.assignToAll(ctx, item.ID(), assignTo)
+	return append([]ao.ID{item.ID()}, assigned...), err
 }
 
 // send puts an item where its target is: into the log of a process, or onto the
@@ -104,33 +93,10 @@ func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, pare
 	if _, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child}); err != nil {
 		return nil, err
 	}
-	told, err := dataitem.Create(spawnedDraft(parent.process, child.ID(), tags), m.options.Signer)
+	told, err := dataitem.Create(spawnedDraft(effect, child.ID(), tags), m.options.Signer)
 	if err != nil {
 		return []ao.ID{child.ID()}, err
 	}
 	_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: told})
 	return []ao.ID{child.ID(), told.ID()}, err
-}
-
-func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]ao.ID, error) {
-	b, _, err := parseBody(effect)
-	if err != nil {
-		return nil, err
-	}
-	if len(b.Processes) != 1 {
-		return nil, permanent("the assignment names no process")
-	}
-	process, err := ao.ParseID(b.Processes[0])
-	if err != nil {
-		return nil, permanent("the assignment names process %q: %v", b.Processes[0], err)
-	}
-	message, err := ao.ParseID(b.Message)
-	if err != nil {
-		return nil, permanent("the assignment names message %q: %v", b.Message, err)
-	}
-	entry, _, err := m.options.Log.Append(ctx, aolog.Proposal{Process: process, Message: message, Exclude: b.Exclude})
-	if err != nil {
-		return nil, err
-	}
-	return []ao.ID{entry.ID}, nil
 }

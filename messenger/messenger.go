@@ -43,8 +43,10 @@ type Options struct {
 	Signer    dataitem.Signer // the authority that processes trust
 	Uploader  Uploader
 	Directory Directory
-	Now       func() time.Time // default time.Now
-	Logger    zerolog.Logger
+	// Weave knows what can be assigned and how deep it lies.
+	Weave  aolog.Weave
+	Now    func() time.Time // default time.Now
+	Logger zerolog.Logger
 	// Workers is how many deliveries run at once; default 32.
 	Workers int
 	// LoadedMax is how many effects are in memory at once; default 4096.
@@ -132,11 +134,17 @@ func (m *Messenger) Close() error {
 // there is room again.
 func (m *Messenger) load(ctx context.Context) {
 	for {
-		if err := m.scan(ctx); err != nil && ctx.Err() == nil {
+		postponed, err := m.scan(ctx)
+		if err != nil && ctx.Err() == nil {
 			m.options.Fatal(err)
 			return
 		}
+		var later <-chan time.Time
+		if postponed {
+			later = time.After(time.Duration(m.options.RetryMaxMS) * time.Millisecond)
+		}
 		select {
+		case <-later:
 		case <-m.options.Outbox.Changed():
 		case <-m.mu.freed:
 		case <-ctx.Done():
@@ -149,22 +157,27 @@ func (m *Messenger) load(ctx context.Context) {
 const scanPage = 512
 
 // scan goes through the outbox in key order, which is delivery order, and takes
-// what is not in a lane yet.
-func (m *Messenger) scan(ctx context.Context) error {
+// what is not in a lane yet. It reports whether it left anything for later.
+func (m *Messenger) scan(ctx context.Context) (postponed bool, err error) {
 	var after engine.EffectKey
 	for {
 		page, err := m.options.Outbox.Pending(ctx, after, scanPage)
 		if err != nil {
-			return err
+			return postponed, err
 		}
 		for _, effect := range page {
-			if m.options.Owns(effect.Process) && !m.take(ctx, effect) {
-				return nil
-			}
 			after = effect.Key()
+			if !m.options.Owns(effect.Process) {
+				continue
+			}
+			if m.postponed(effect) {
+				postponed = true
+			} else if !m.take(ctx, effect) {
+				return postponed, nil
+			}
 		}
 		if len(page) < scanPage {
-			return nil
+			return postponed, nil
 		}
 	}
 }
@@ -191,14 +204,23 @@ func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
 }
 
 func laneOf(effect engine.Effect) lane {
-	b, _, err := parseBody(effect)
-	switch {
-	case err != nil:
-		return lane{effect.Process, ""}
-	case effect.Kind == engine.EffectSpawn:
+	switch effect.Kind {
+	case engine.EffectSpawn:
 		return lane{effect.Process, "spawn"}
-	case effect.Kind == engine.EffectAssign && len(b.Processes) > 0:
-		return lane{effect.Process, b.Processes[0]}
+	case engine.EffectAssign:
+		a, err := parseAssignment(effect)
+		switch {
+		case err != nil:
+			return lane{effect.Process, ""}
+		case a.baseLayer():
+			// It may have to wait for blocks, and nothing with it.
+			return lane{effect.Process, effect.Key().String()}
+		}
+		return lane{effect.Process, a.Processes[0]}
+	}
+	b, _, err := parseBody(effect)
+	if err != nil {
+		return lane{effect.Process, ""}
 	}
 	return lane{effect.Process, b.Target}
 }
@@ -298,11 +320,15 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect) fate {
 	}
 }
 
-// note writes an attempt's outcome to the outbox.
+// note writes an attempt's outcome to the outbox; done says that there is nothing
+// more to do about the effect for now.
 func (m *Messenger) note(effect *engine.Effect, failure error) (done bool, err error) {
 	if failure == nil {
 		effect.Error = ""
 		return true, m.options.Outbox.Complete(*effect)
+	}
+	if isNotSettled(failure) {
+		return true, m.postpone(effect, failure)
 	}
 	effect.Attempts++
 	effect.Error = failure.Error()
@@ -321,6 +347,9 @@ func (m *Messenger) note(effect *engine.Effect, failure error) (done bool, err e
 
 // isPermanent reports whether trying again cannot help.
 func isPermanent(err error) bool {
+	if errors.Is(err, aolog.ErrNotThere) {
+		return false
+	}
 	switch ao.CodeOf(err) {
 	case ao.CodeInvalid, ao.CodeNotFound, ao.CodeTooLarge, ao.CodeUnprocessable, ao.CodeUnauthorized, ao.CodeConflict:
 		return true

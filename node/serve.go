@@ -32,6 +32,7 @@ func (n *Node) openMessenger(context.Context) error {
 		Signer:    n.authority,
 		Uploader:  n.gateway,
 		Directory: directory{n.gateway},
+		Weave:     weave{n.gateway},
 		Now:       n.options.Now,
 		Fatal:     n.fail,
 		Logger:    n.options.Logger.With().Str("pkg", "messenger").Logger(),
@@ -53,29 +54,6 @@ func (d directory) IsProcess(ctx context.Context, id ao.ID) (bool, error) {
 		return false, err
 	}
 	return record.Tags.Contains(ao.TagType, ao.TypeProcess), nil
-}
-
-// weave is what the scheduler asks of the gateway.
-type weave struct{ gateway *gateway.Gateway }
-
-var _ aohttp.Weave = weave{}
-
-// Height is the newest block's.
-func (w weave) Height() uint64 { return w.gateway.Height() }
-
-// Confirmations says how deep an item or transaction lies.
-func (w weave) Confirmations(ctx context.Context, id ao.ID) (depth uint64, known bool, err error) {
-	record, err := w.gateway.Lookup(ctx, id)
-	if err != nil {
-		if ao.CodeOf(err) == ao.CodeNotFound {
-			return 0, false, nil
-		}
-		return 0, false, err
-	}
-	if height := w.gateway.Height(); height >= record.Height {
-		depth = height - record.Height
-	}
-	return depth, true, nil
 }
 
 // tracer shows a messenger's deliveries to the messenger unit's route.

@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
@@ -46,7 +48,7 @@ type items struct {
 var _ engine.ItemSource = items{}
 
 // Item gives an item or transaction by id.
-func (s items) Item(ctx context.Context, id ao.ID) (engine.TxMeta, error) {
+func (s items) Item(ctx context.Context, id ao.ID, withData bool) (engine.TxMeta, error) {
 	item, err := logItems{s.log}.Item(ctx, id)
 	if err == nil {
 		return metaOfItem(item), nil
@@ -58,16 +60,24 @@ func (s items) Item(ctx context.Context, id ao.ID) (engine.TxMeta, error) {
 	if err != nil {
 		return engine.TxMeta{}, err
 	}
-	data, err := s.gateway.Data(ctx, id)
-	if err != nil {
-		return engine.TxMeta{}, err
+	var data []byte
+	if withData {
+		if data, err = s.gateway.Data(ctx, id); err != nil {
+			return engine.TxMeta{}, err
+		}
 	}
 	meta := engine.TxMeta{
 		ID: id, Signature: record.Signature, Owner: ownerAddress(record), OwnerKey: record.OwnerKey,
-		HasAnchor: record.Anchor != nil, Anchor: string(record.Anchor), Tags: record.Tags, Data: data,
+		HasAnchor: record.Anchor != nil, Target: targetText(record.Target), Tags: record.Tags, Data: data, BaseLayer: record.Tx != nil,
 	}
-	if !record.Target.IsZero() {
-		meta.Target = record.Target.String()
+	switch {
+	case meta.BaseLayer:
+		meta.Anchor = base64.RawURLEncoding.EncodeToString(record.Anchor)
+	case utf8.Valid(record.Anchor):
+		meta.Anchor = string(record.Anchor)
+	default:
+		// As it is for whoever has the item in the log.
+		meta.HasAnchor = false
 	}
 	return meta, nil
 }
@@ -75,13 +85,17 @@ func (s items) Item(ctx context.Context, id ao.ID) (engine.TxMeta, error) {
 func metaOfItem(item *dataitem.Item) engine.TxMeta {
 	meta := engine.TxMeta{
 		ID: item.ID(), Signature: item.Signature, Owner: item.Address(), OwnerKey: item.Owner,
-		Tags: item.Tags, Data: item.Data,
+		Target: targetText(item.TargetID()), Tags: item.Tags, Data: item.Data,
 	}
 	meta.Anchor, meta.HasAnchor = item.AnchorText()
-	if target := item.TargetID(); !target.IsZero() {
-		meta.Target = target.String()
-	}
 	return meta
+}
+
+func targetText(target ao.ID) string {
+	if target.IsZero() {
+		return ""
+	}
+	return target.String()
 }
 
 // logItems finds items and assignments of the log by id.

@@ -41,6 +41,12 @@ func (g *Gateway) Data(ctx context.Context, id ao.ID) ([]byte, error) {
 	return g.readMended(ctx, &record)
 }
 
+// Whole reports whether all of a record's data is here.
+func (g *Gateway) Whole(record Record) (bool, error) {
+	whole, _, err := g.complete(&record)
+	return whole, err
+}
+
 // StoredItem gives a whole data item that is stored here. It does not ask the
 // fallback. Pinned files and base-layer transactions are no items.
 func (g *Gateway) StoredItem(_ context.Context, id ao.ID) (*dataitem.Item, error) {

@@ -1,0 +1,126 @@
+package messenger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/engine"
+	aolog "github.com/wallaby-ao/wallaby/log"
+)
+
+// assignment is what a guest's JSON may hold for an assignment.
+type assignment struct {
+	Processes []string
+	Message   string
+	BaseLayer json.RawMessage
+	Exclude   json.RawMessage
+}
+
+func parseAssignment(effect engine.Effect) (a assignment, err error) {
+	if err := json.Unmarshal(effect.Body, &a); err != nil {
+		return a, permanent("the process sent something that is no %s: %v", effect.Kind, err)
+	}
+	if len(a.Processes) != 1 {
+		return a, permanent("the assignment names no process")
+	}
+	return a, nil
+}
+
+// baseLayer reports whether the guest says so, in any way that is true to
+// JavaScript.
+func (a assignment) baseLayer() bool {
+	switch string(a.BaseLayer) {
+	case "", "null", "false", `""`, "0":
+		return false
+	}
+	return true
+}
+
+// exclude reads a list of fields, or one text with commas, as the scheduler's
+// query has it.
+func (a assignment) exclude() (fields []string, err error) {
+	var text string
+	switch {
+	case len(a.Exclude) == 0 || json.Unmarshal(a.Exclude, &fields) == nil:
+		return fields, nil
+	case json.Unmarshal(a.Exclude, &text) != nil:
+		return nil, permanent("the assignment's Exclude is no list of fields: %s", a.Exclude)
+	}
+	for field := range strings.SplitSeq(text, ",") {
+		if field = strings.TrimSpace(field); field != "" {
+			fields = append(fields, field)
+		}
+	}
+	return fields, nil
+}
+
+func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]ao.ID, error) {
+	a, err := parseAssignment(effect)
+	if err != nil {
+		return nil, err
+	}
+	message, err := ao.ParseID(a.Message)
+	if err != nil {
+		return nil, permanent("the assignment names message %q: %v", a.Message, err)
+	}
+	exclude, err := a.exclude()
+	if err != nil {
+		return nil, err
+	}
+	id, err := m.assign(ctx, a.Processes[0], aolog.Proposal{Message: message, Exclude: exclude}, a.baseLayer())
+	if err != nil {
+		return nil, err
+	}
+	return []ao.ID{id}, nil
+}
+
+// assign gives a message a place in the log of a process.
+func (m *Messenger) assign(ctx context.Context, process string, p aolog.Proposal, baseLayer bool) (assigned ao.ID, err error) {
+	if p.Process, err = ao.ParseID(process); err != nil {
+		return ao.ID{}, permanent("the assignment names process %q: %v", process, err)
+	}
+	if err := aolog.CheckAssignment(ctx, m.options.Log, m.options.Weave, p, baseLayer); err != nil {
+		return ao.ID{}, err
+	}
+	entry, _, err := m.options.Log.Append(ctx, p)
+	return entry.ID, err
+}
+
+// assignToAll assigns a message to everybody that its tag Assignments names.
+// One that cannot be assigned to keeps it from nobody else.
+func (m *Messenger) assignToAll(ctx context.Context, message ao.ID, processes []string) (assigned []ao.ID, failure error) {
+	for _, process := range processes {
+		id, err := m.assign(ctx, process, aolog.Proposal{Message: message}, false)
+		switch {
+		case err == nil:
+			assigned = append(assigned, id)
+		case failure == nil || isPermanent(failure) && !isPermanent(err):
+			// What may go well later decides: all are tried again then.
+			failure = err
+		}
+	}
+	return assigned, failure
+}
+
+// postponed reports whether an effect is left where it is until its time: a
+// base-layer assignment may wait for hours, which is too long to be in memory.
+func (m *Messenger) postponed(effect engine.Effect) bool {
+	if effect.Kind != engine.EffectAssign || effect.NextMS <= m.options.Now().UnixMilli() {
+		return false
+	}
+	a, err := parseAssignment(effect)
+	return err == nil && a.baseLayer()
+}
+
+// postpone notes that what is assigned does not lie deep enough yet, which is no
+// failed attempt.
+func (m *Messenger) postpone(effect *engine.Effect, reason error) error {
+	effect.Error = reason.Error()
+	effect.NextMS = m.options.Now().UnixMilli() + m.options.RetryMaxMS
+	return m.options.Outbox.Update(*effect)
+}
+
+func isNotSettled(err error) bool { return errors.Is(err, aolog.ErrNotSettled) }
