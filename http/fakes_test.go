@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -79,6 +80,7 @@ type fakeEvaluator struct {
 	asked  [2]ao.ID
 	err    error
 	wait   bool
+	pushed []string
 }
 
 func (e *fakeEvaluator) Result(ctx context.Context, process, id ao.ID) (engine.Evaluation, error) {
@@ -98,6 +100,11 @@ func (e *fakeEvaluator) Results(_ context.Context, _ ao.ID, query engine.Results
 func (e *fakeEvaluator) DryRun(_ context.Context, _ ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error) {
 	e.dryRun, e.to = message, to
 	return e.result.Result, e.err
+}
+
+func (e *fakeEvaluator) Push(_ context.Context, process ao.ID, nonce uint64) error {
+	e.pushed = append(e.pushed, fmt.Sprint(process, nonce))
+	return nil
 }
 
 func (e *fakeEvaluator) State(context.Context, ao.ID) (*engine.State, error) { return nil, e.err }
@@ -136,7 +143,7 @@ func newUnits(t *testing.T, change func(*units)) *units {
 		return server
 	}
 	u.su = serve(NewSU(SUOptions{Base: base, Log: u.log, Weave: u.weave, Address: address, NowMS: nowMS}))
-	u.mu = serve(NewMU(MUOptions{Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer}))
+	u.mu = serve(NewMU(MUOptions{Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer, Pusher: u.evaluator}))
 	u.cu = serve(NewCU(CUOptions{Base: base, Log: u.log, Evaluator: u.evaluator, Address: address, NowMS: nowMS}))
 	t.Cleanup(func() { _ = u.log.Close() })
 	return u

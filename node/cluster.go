@@ -97,6 +97,7 @@ const (
 	callItem = raft.CallFirst + iota
 	callOutbox
 	callStatus
+	callPush
 )
 
 // openTransport listens for the other nodes.
@@ -148,6 +149,7 @@ func (n *Node) openCluster(ctx context.Context) error {
 	n.transport.Handle(callItem, n.answerItem)
 	n.transport.Handle(callOutbox, n.answerOutbox)
 	n.transport.Handle(callStatus, n.answerStatus)
+	n.transport.Handle(callPush, n.answerPush)
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wait sync.WaitGroup
 	wait.Go(func() {
