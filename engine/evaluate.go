@@ -190,6 +190,19 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		l.step(entry)
 		return nil
 	}
+	push, err := e.rule(e.running, l.definition, entry, e.tallyOf(b))
+	if err != nil {
+		return err
+	}
+	if push.why != "" {
+		r.flags = flagSkipped | flagKept
+		r.result = withheldResult(push.why).JSON()
+		b.add(r, 0, ao.ID{})
+		b.tally(push.change)
+		e.withheld(entry, push.why)
+		l.step(entry)
+		return nil
+	}
 	e.shadow(entry.Process, l)
 	result, err := e.apply(l, entry)
 	if err != nil {
@@ -204,6 +217,7 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	}
 	r.result = result.result.JSON()
 	b.add(r, len(effectsOf(result.result)), rootOf(entry, r.message))
+	b.tally(push.change)
 	l.step(entry)
 	return nil
 }

@@ -164,12 +164,21 @@ func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
 		}
 		return appendItemMessage(b, entry, item), nil
 	}
-	if e.options.Items == nil {
-		return nil, ao.Errorf(ao.CodeUnprocessable, "message %s was assigned without its content, which this node cannot look up", entry.Message)
-	}
-	tx, err := e.options.Items.Item(e.running, entry.Message, !slices.Contains(entry.Exclude, "Data"))
+	tx, err := e.item(e.running, entry, !slices.Contains(entry.Exclude, "Data"))
 	if err != nil {
-		return nil, fmt.Errorf("look up %s, assigned to process %s at nonce %d: %w", entry.Message, entry.Process, entry.Nonce, err)
+		return nil, err
 	}
 	return appendBareMessage(b, entry, tx), nil
+}
+
+// item looks up what a bare assignment names.
+func (e *Engine) item(ctx context.Context, entry aolog.Entry, withData bool) (TxMeta, error) {
+	if e.options.Items == nil {
+		return TxMeta{}, ao.Errorf(ao.CodeUnprocessable, "message %s was assigned without its content, which this node cannot look up", entry.Message)
+	}
+	tx, err := e.options.Items.Item(ctx, entry.Message, withData)
+	if err != nil {
+		return TxMeta{}, fmt.Errorf("look up %s, assigned to process %s at nonce %d: %w", entry.Message, entry.Process, entry.Nonce, err)
+	}
+	return tx, nil
 }
