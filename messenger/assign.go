@@ -70,7 +70,11 @@ func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]
 	if err != nil {
 		return nil, err
 	}
-	id, err := m.assign(ctx, a.Processes[0], aolog.Proposal{Message: message, Exclude: exclude}, a.baseLayer())
+	process, err := ao.ParseID(a.Processes[0])
+	if err != nil {
+		return nil, permanent("the assignment names process %q: %v", a.Processes[0], err)
+	}
+	id, err := m.assign(ctx, aolog.Proposal{Process: process, Message: message, Exclude: exclude}, a.baseLayer())
 	if err != nil {
 		return nil, err
 	}
@@ -78,31 +82,12 @@ func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]
 }
 
 // assign gives a message a place in the log of a process.
-func (m *Messenger) assign(ctx context.Context, process string, p aolog.Proposal, baseLayer bool) (assigned ao.ID, err error) {
-	if p.Process, err = ao.ParseID(process); err != nil {
-		return ao.ID{}, permanent("the assignment names process %q: %v", process, err)
-	}
+func (m *Messenger) assign(ctx context.Context, p aolog.Proposal, baseLayer bool) (assigned ao.ID, err error) {
 	if err := aolog.CheckAssignment(ctx, m.options.Log, m.options.Weave, p, baseLayer); err != nil {
 		return ao.ID{}, err
 	}
 	entry, _, err := m.options.Log.Append(ctx, p)
 	return entry.ID, err
-}
-
-// assignToAll assigns a message to everybody that its tag Assignments names.
-// One that cannot be assigned to keeps it from nobody else.
-func (m *Messenger) assignToAll(ctx context.Context, message ao.ID, processes []string) (assigned []ao.ID, failure error) {
-	for _, process := range processes {
-		id, err := m.assign(ctx, process, aolog.Proposal{Message: message}, false)
-		switch {
-		case err == nil:
-			assigned = append(assigned, id)
-		case failure == nil || isPermanent(failure) && !isPermanent(err):
-			// What may go well later decides: all are tried again then.
-			failure = err
-		}
-	}
-	return assigned, failure
 }
 
 // postponed reports whether an effect is left where it is until its time: a

@@ -77,11 +77,6 @@ func messageDraft(effect engine.Effect, from sender) (draft dataitem.Draft, assi
 	if len(b.Anchor) != 32 {
 		return draft, nil, permanent("the message's Anchor has %d bytes: it must have 32, which ao.send sees to", len(b.Anchor))
 	}
-	for _, tag := range b.Tags {
-		if tag.Name == "Assignments" {
-			_ = json.Unmarshal(tag.Value, &assignTo)
-		}
-	}
 	tags = tags.Without(ao.TagDataProtocol, ao.TagType, ao.TagFromProcess, ao.TagFromModule, "Assignments")
 	tags = append(tags,
 		dataitem.Tag{Name: ao.TagDataProtocol, Value: ao.DataProtocol},
@@ -90,7 +85,18 @@ func messageDraft(effect engine.Effect, from sender) (draft dataitem.Draft, assi
 		dataitem.Tag{Name: ao.TagFromModule, Value: from.module},
 	)
 	tags = withRoot(tags, effect.Root)
-	return dataitem.Draft{Target: target[:], Anchor: []byte(b.Anchor), Tags: tags, Data: b.data()}, assignTo, nil
+	return dataitem.Draft{Target: target[:], Anchor: []byte(b.Anchor), Tags: tags, Data: b.data()}, b.assignments(), nil
+}
+
+// assignments gives whom else a message is to be assigned to: a list as the value
+// of its tag Assignments.
+func (b body) assignments() (processes []string) {
+	for _, tag := range b.Tags {
+		if tag.Name == "Assignments" {
+			_ = json.Unmarshal(tag.Value, &processes)
+		}
+	}
+	return processes
 }
 
 func withRoot(tags dataitem.Tags, root ao.ID) dataitem.Tags {

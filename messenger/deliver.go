@@ -47,14 +47,14 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 	if err != nil {
 		return nil, err
 	}
-	item, err := dataitem.Create(draft, m.options.Signer)
+	item, err := dataitem.Create(draft, m.signer(ao.ID(draft.Target)))
 	if err != nil {
 		return nil, err
 	}
 	if err := m.send(ctx, item); err != nil {
 		return nil, err
 	}
-	assigned, err := m.assignToAll(ctx, item.ID(), assignTo)
+	assigned, err := m.assignToAll(ctx, draft, item, assignTo)
 	return append([]ao.ID{item.ID()}, assigned...), err
 }
 
@@ -93,7 +93,7 @@ func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, pare
 	if _, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child}); err != nil {
 		return nil, err
 	}
-	told, err := dataitem.Create(spawnedDraft(effect, child.ID(), tags), m.options.Signer)
+	told, err := dataitem.Create(spawnedDraft(effect, child.ID(), tags), m.signer(parent.process))
 	if err != nil {
 		return []ao.ID{child.ID()}, err
 	}

@@ -39,8 +39,11 @@ type Options struct {
 	Log    aolog.Log
 	// Owns reports whether this messenger delivers what a process sends; nil: it
 	// does for all. What it does not own stays in the outbox.
-	Owns      func(process ao.ID) bool
-	Signer    dataitem.Signer // the authority that processes trust
+	Owns   func(process ao.ID) bool
+	Signer dataitem.Signer // the authority that processes trust
+	// Personal gives a key that only this messenger has, for recipients that count
+	// its deliveries apart from other messengers'; nil, and for all others: none.
+	Personal  func(process ao.ID) dataitem.Signer
 	Uploader  Uploader
 	Directory Directory
 	// Weave knows what can be assigned and how deep it lies.
@@ -167,7 +170,7 @@ func (m *Messenger) scan(ctx context.Context) (postponed bool, err error) {
 		}
 		for _, effect := range page {
 			after = effect.Key()
-			if !m.options.Owns(effect.Process) {
+			if !m.owns(effect) {
 				continue
 			}
 			if m.postponed(effect) {
@@ -231,7 +234,7 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		m.mu.Lock()
 		effect := m.mu.lanes[id][0]
 		m.mu.Unlock()
-		if !m.options.Owns(effect.Process) {
+		if !m.owns(effect) {
 			m.abandon(id)
 			return
 		}
@@ -261,8 +264,10 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 }
 
 // abandon empties a lane whose effects another messenger delivers now. They
-// stay in the outbox, to be taken up again if that changes.
+// stay in the outbox, to be taken up again if that changes, or at once if it is so
+// for some only.
 func (m *Messenger) abandon(id lane) {
+	defer m.Wake()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, effect := range m.mu.lanes[id] {
@@ -294,7 +299,7 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect) fate {
 		if !m.sleepUntil(ctx, effect.NextMS) {
 			return closing
 		}
-		if !m.options.Owns(effect.Process) {
+		if !m.owns(effect) {
 			return disowned
 		}
 		select {
