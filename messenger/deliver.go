@@ -47,7 +47,7 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 	if err != nil {
 		return nil, err
 	}
-	item, err := dataitem.Create(draft, m.signer(ao.ID(draft.Target)))
+	item, err := m.create(ctx, draft, ao.ID(draft.Target))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, pare
 	if _, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child}); err != nil {
 		return nil, err
 	}
-	told, err := dataitem.Create(spawnedDraft(effect, child.ID(), tags), m.signer(parent.process))
+	told, err := m.create(ctx, spawnedDraft(effect, child.ID(), tags), parent.process)
 	if err != nil {
 		return []ao.ID{child.ID()}, err
 	}

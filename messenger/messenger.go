@@ -39,11 +39,9 @@ type Options struct {
 	Log    aolog.Log
 	// Owns reports whether this messenger delivers what a process sends; nil: it
 	// does for all. What it does not own stays in the outbox.
-	Owns   func(process ao.ID) bool
-	Signer dataitem.Signer // the authority that processes trust
-	// Personal gives a key that only this messenger has, for recipients that count
-	// its deliveries apart from other messengers'; nil, and for all others: none.
-	Personal  func(process ao.ID) dataitem.Signer
+	Owns      func(process ao.ID) bool
+	Signer    dataitem.Signer // the authority that processes trust
+	Voice     Voice           // this messenger's own say; nil: it has none
 	Uploader  Uploader
 	Directory Directory
 	// Weave knows what can be assigned and how deep it lies.

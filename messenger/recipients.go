@@ -1,7 +1,6 @@
 package messenger
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
@@ -10,6 +9,16 @@ import (
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
+
+// Voice is a messenger's own key, for recipients that count its deliveries apart
+// from those of other messengers.
+type Voice interface {
+	// Counts reports whether a recipient is one of these, as far as is known
+	// without asking anybody.
+	Counts(recipient ao.ID) bool
+	// Signer gives the key for a recipient; nil: it is signed for with everybody's.
+	Signer(ctx context.Context, recipient ao.ID) (dataitem.Signer, error)
+}
 
 // Recipients lists who gets something that a messenger signs for an effect.
 func Recipients(effect engine.Effect) (all []ao.ID) {
@@ -37,17 +46,22 @@ func Recipients(effect engine.Effect) (all []ao.ID) {
 // that counts; the rest is the same bytes from all, and takes effect once.
 func (m *Messenger) owns(effect engine.Effect) bool {
 	return m.options.Owns(effect.Process) ||
-		m.options.Personal != nil && slices.ContainsFunc(Recipients(effect), func(id ao.ID) bool { return m.options.Personal(id) != nil })
+		m.options.Voice != nil && slices.ContainsFunc(Recipients(effect), m.options.Voice.Counts)
 }
 
-// signer gives the key that signs for a recipient.
-func (m *Messenger) signer(recipient ao.ID) dataitem.Signer {
-	if m.options.Personal != nil {
-		if own := m.options.Personal(recipient); own != nil {
-			return own
+// create signs an item as its recipient wants it signed.
+func (m *Messenger) create(ctx context.Context, draft dataitem.Draft, recipient ao.ID) (*dataitem.Item, error) {
+	signer := m.options.Signer
+	if m.options.Voice != nil {
+		own, err := m.options.Voice.Signer(ctx, recipient)
+		if err != nil {
+			return nil, err
+		}
+		if own != nil {
+			signer = own
 		}
 	}
-	return m.options.Signer
+	return dataitem.Create(draft, signer)
 }
 
 // assignToAll assigns a message to everybody that its tag Assignments names; sent
@@ -74,13 +88,14 @@ func (m *Messenger) assignSigned(ctx context.Context, draft dataitem.Draft, sent
 	if err != nil {
 		return ao.ID{}, permanent("the assignment names process %q: %v", process, err)
 	}
-	if signer := m.signer(id); !bytes.Equal(signer.Owner(), sent.Owner) {
-		if sent, err = dataitem.Create(draft, signer); err != nil {
-			return ao.ID{}, err
-		}
-		if _, err := m.options.Uploader.PutItem(ctx, sent); err != nil {
+	item, err := m.create(ctx, draft, id)
+	if err != nil {
+		return ao.ID{}, err
+	}
+	if item.ID() != sent.ID() {
+		if _, err := m.options.Uploader.PutItem(ctx, item); err != nil {
 			return ao.ID{}, err
 		}
 	}
-	return m.assign(ctx, aolog.Proposal{Process: id, Message: sent.ID()}, false)
+	return m.assign(ctx, aolog.Proposal{Process: id, Message: item.ID()}, false)
 }

@@ -1,6 +1,7 @@
 package messenger
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -62,6 +63,21 @@ func (w *world) assignedTo(process, other ao.ID) (names []string) {
 	return names
 }
 
+// ownVoice is a key that counts for some.
+type ownVoice struct {
+	key  dataitem.Signer
+	with []ao.ID
+}
+
+func (v ownVoice) Counts(id ao.ID) bool { return slices.Contains(v.with, id) }
+
+func (v ownVoice) Signer(_ context.Context, id ao.ID) (dataitem.Signer, error) {
+	if v.Counts(id) {
+		return v.key, nil
+	}
+	return nil, nil
+}
+
 // TestEveryMessengerDeliversWhereItCounts has three messengers carry out the same
 // effects, of which only the first owns the sender; two processes count the first
 // two messengers' deliveries. Then all die before they noted anything, and do it
@@ -87,11 +103,8 @@ func TestEveryMessengerDeliversWhereItCounts(t *testing.T) {
 			w.outbox, outbox.done = outbox, map[engine.EffectKey]engine.Effect{}
 			w.change = func(o *Options) {
 				o.Owns = func(ao.ID) bool { return i == 0 }
-				o.Personal = func(process ao.ID) dataitem.Signer {
-					if i < 2 && (process == counting || process == alsoCounting) {
-						return logtest.Signer(t, byte(50+i))
-					}
-					return nil
+				if i < 2 {
+					o.Voice = ownVoice{logtest.Signer(t, byte(50+i)), []ao.ID{counting, alsoCounting}}
 				}
 			}
 			m := w.open()

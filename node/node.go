@@ -35,6 +35,7 @@ type Node struct {
 	state     *kv.DB
 	engine    *engine.Engine
 	messenger *messenger.Messenger
+	voice     *voice // nil when the node has no key of its own
 	modules   []Module
 	// adminToken is what an operator shows.
 	adminToken string

@@ -109,7 +109,16 @@ func (n *Node) reconcileWith(ctx context.Context, leader string, effects []engin
 	}
 	for i, fate := range fates {
 		effect := effects[i]
+		if !fate.Done && !fate.Dead {
+			continue
+		}
+		own, err := n.deliversToo(ctx, effect)
+		if err != nil {
+			return err
+		}
 		switch {
+		case own:
+			// What the leader did is not what this node has to do.
 		case fate.Done:
 			err = n.engine.Outbox().Complete(effect)
 		case fate.Dead:

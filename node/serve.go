@@ -25,7 +25,7 @@ const (
 )
 
 func (n *Node) openMessenger(context.Context) error {
-	n.messenger = messenger.Open(messenger.Options{
+	options := messenger.Options{
 		Outbox:    n.engine.Outbox(),
 		Log:       publishingLog{n.log.Linearizable(), n.gateway},
 		Owns:      n.log.Leads,
@@ -36,7 +36,12 @@ func (n *Node) openMessenger(context.Context) error {
 		Now:       n.options.Now,
 		Fatal:     n.fail,
 		Logger:    n.options.Logger.With().Str("pkg", "messenger").Logger(),
-	})
+	}
+	if n.operator != nil {
+		n.voice = &voice{log: n.log, confirmed: n.log.Linearizable(), operator: n.operator, known: map[ao.ID]bool{}}
+		options.Voice = n.voice
+	}
+	n.messenger = messenger.Open(options)
 	n.onClose("messenger", func(context.Context) error { return n.messenger.Close() })
 	return nil
 }
@@ -158,16 +163,17 @@ func withOwn(own map[string]http.HandlerFunc, next http.Handler) http.Handler {
 
 func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"/healthz":     func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") },
-		"/readyz":      n.serveReady,
-		"/metrics":     metrics.Handler().ServeHTTP,
-		PathInfo:       n.serveInfo,
-		PathProcesses:  n.serveProcesses,
-		PathSequencing: n.serveSequencing,
-		PathReplay:     n.serveReplay,
-		PathMachine:    n.serveMachine,
-		PathOutbox:     n.serveOutbox,
-		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
+		"/healthz":      func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") },
+		"/readyz":       n.serveReady,
+		"/metrics":      metrics.Handler().ServeHTTP,
+		PathInfo:        n.serveInfo,
+		PathProcesses:   n.serveProcesses,
+		PathSequencing:  n.serveSequencing,
+		PathReplay:      n.serveReplay,
+		PathMachine:     n.serveMachine,
+		PathOutbox:      n.serveOutbox,
+		PathAuthorities: n.serveAuthorities,
+		PathCluster:     func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }
 
@@ -252,6 +258,7 @@ func (n *Node) newMetrics() *aohttp.Metrics {
 	gauge("wallaby_block_height", "Height of the gateway's newest block.", func() int { return int(n.gateway.Height()) })
 	gauge("wallaby_results_checked", "1 when the store of results has been read through since the start.", n.stateChecked)
 	m.Counter("wallaby_evaluations_total", "Messages evaluated, replays included.", func() float64 { return float64(n.engine.Status().EvaluationsTotal) })
+	m.Counter("wallaby_pushes_withheld_total", "Deliveries of pushes that a process with an Authority-Quorum did not get.", func() float64 { return float64(n.engine.Status().WithheldTotal) })
 	m.Counter("wallaby_vm_lost_total", "Virtual machines that crashed, hung or took too much, and were replaced.", func() float64 { return float64(n.engine.Status().LostTotal) })
 	m.Counter("wallaby_vm_failures_total", "Messages that cost their virtual machine twice and have no result.", func() float64 { return float64(n.engine.Status().VMFailuresTotal) })
 	return m
