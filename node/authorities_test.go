@@ -19,13 +19,13 @@ import (
 
 // openAos opens a node that runs aos; spawn starts a process on it, and eval runs
 // Lua in one and gives the result.
-func openAos(t *testing.T) (n *Node, spawn func(name string, tags ...dataitem.Tag) ao.ID, eval func(process ao.ID, code string) string) {
+func openAos(t *testing.T, now func() time.Time) (n *Node, spawn func(name string, tags ...dataitem.Tag) ao.ID, eval func(process ao.ID, code string) string) {
 	t.Helper()
 	module := filepath.Join("..", "testdata", "modules", "aos2_0_6.wasm")
 	if _, err := os.Stat(module); err != nil {
 		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
 	}
-	n, err := Open(t.Context(), Options{DataDir: t.TempDir(), AnyPort: true, Modules: []ModuleFile{{Path: module}}})
+	n, err := Open(t.Context(), Options{DataDir: t.TempDir(), AnyPort: true, Now: now, Modules: []ModuleFile{{Path: module}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func awaitEntry(t *testing.T, n *Node, process ao.ID, nonce uint64) aolog.Entry 
 // TestAQuorumOfMessengers has a node and two other keys as a process's authorities:
 // what another process sends arrives when a second of them has said the same.
 func TestAQuorumOfMessengers(t *testing.T) {
-	n, spawn, eval := openAos(t)
+	n, spawn, eval := openAos(t, nil)
 	second, stranger := logtest.Signer(t, 21), logtest.Signer(t, 22)
 	third := logtest.Signer(t, 23)
 	address := func(s dataitem.Signer) string { return dataitem.NativeAddress(s.Owner()) }
