@@ -98,6 +98,7 @@ const (
 	callOutbox
 	callStatus
 	callPush
+	callTx
 )
 
 // openTransport listens for the other nodes.
@@ -150,6 +151,7 @@ func (n *Node) openCluster(ctx context.Context) error {
 	n.transport.Handle(callOutbox, n.answerOutbox)
 	n.transport.Handle(callStatus, n.answerStatus)
 	n.transport.Handle(callPush, n.answerPush)
+	n.transport.Handle(callTx, n.answerTx)
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wait sync.WaitGroup
 	wait.Go(func() {

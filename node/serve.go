@@ -32,7 +32,7 @@ func (n *Node) openMessenger(context.Context) error {
 		Signer:    n.authority,
 		Uploader:  n.gateway,
 		Directory: directory{n.gateway},
-		Weave:     weave{n.gateway},
+		Weave:     weave{n},
 		Now:       n.options.Now,
 		Fatal:     n.fail,
 		Logger:    n.options.Logger.With().Str("pkg", "messenger").Logger(),
@@ -82,8 +82,8 @@ func (n *Node) openServers(context.Context) error {
 	base := aohttp.Base{Metrics: metrics, Logger: n.options.Logger.With().Str("pkg", "http").Logger()}
 	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
-	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
-	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.messenger}, Pusher: pusher{n.engine, n}})
+	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
+	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.messenger}, Pusher: pusher{n.engine, n}})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: log, Evaluator: n.engine, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),

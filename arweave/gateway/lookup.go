@@ -72,6 +72,19 @@ func (g *Gateway) StoredItem(_ context.Context, id ao.ID) (*dataitem.Item, error
 	return it, nil
 }
 
+// StoredTx gives what is known of a base-layer transaction that is stored here. It
+// does not ask the fallback.
+func (g *Gateway) StoredTx(_ context.Context, id ao.ID) (Record, error) {
+	record, err := g.lookup(id)
+	if err != nil {
+		return Record{}, err
+	}
+	if record == nil || record.Tx == nil {
+		return Record{}, ao.Errorf(ao.CodeNotFound, "no transaction with the id %s is stored here", id)
+	}
+	return *record, nil
+}
+
 // Module gives what a compute unit needs of a module: its owner's address, its
 // tags and its bytes. The owner of a pinned module is unknown and "".
 func (g *Gateway) Module(ctx context.Context, id ao.ID) (owner string, tags dataitem.Tags, data []byte, err error) {
