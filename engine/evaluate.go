@@ -203,6 +203,10 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		l.step(entry)
 		return nil
 	}
+	root, err := e.rootOf(entry, r.message)
+	if err != nil {
+		return err
+	}
 	e.shadow(entry.Process, l)
 	result, err := e.apply(l, entry)
 	if err != nil {
@@ -216,7 +220,7 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		r.flags |= flagError
 	}
 	r.result = result.result.JSON()
-	b.add(r, len(effectsOf(result.result)), rootOf(entry, r.message))
+	b.add(r, len(effectsOf(result.result)), root)
 	b.tally(push.change)
 	l.step(entry)
 	return nil
@@ -268,26 +272,6 @@ func messageID(entry aolog.Entry) ao.ID {
 		return entry.Process
 	}
 	return entry.Message
-}
-
-// rootOf says which user message an entry's effects descend from: for a pushed
-// item what its Pushed-For tag says, else the message itself.
-func rootOf(entry aolog.Entry, message ao.ID) ao.ID {
-	if !entry.IsBare() {
-		// An entry that was just evaluated parses.
-		item, err := entry.Item()
-		if err != nil {
-			return ao.ID{}
-		}
-		if entry.Nonce == 0 || item.Tags.Has(ao.TagFromProcess) {
-			root, err := ao.ParseID(item.Tags.Get(ao.TagPushedFor))
-			if err != nil {
-				return ao.ID{}
-			}
-			return root
-		}
-	}
-	return message
 }
 
 // block leaves a process where it is because its next message cannot be

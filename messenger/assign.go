@@ -74,15 +74,15 @@ func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]
 	if err != nil {
 		return nil, permanent("the assignment names process %q: %v", a.Processes[0], err)
 	}
-	id, err := m.assign(ctx, aolog.Proposal{Process: process, Message: message, Exclude: exclude}, a.baseLayer())
+	id, err := m.assignHere(ctx, aolog.Proposal{Process: process, Message: message, Exclude: exclude}, a.baseLayer())
 	if err != nil {
 		return nil, err
 	}
 	return []ao.ID{id}, nil
 }
 
-// assign gives a message a place in the log of a process.
-func (m *Messenger) assign(ctx context.Context, p aolog.Proposal, baseLayer bool) (assigned ao.ID, err error) {
+// assignHere gives a message a place in the log of a process, which this node has.
+func (m *Messenger) assignHere(ctx context.Context, p aolog.Proposal, baseLayer bool) (assigned ao.ID, err error) {
 	if err := aolog.CheckAssignment(ctx, m.options.Log, m.options.Weave, p, baseLayer); err != nil {
 		return ao.ID{}, err
 	}

@@ -97,5 +97,5 @@ func (m *Messenger) assignSigned(ctx context.Context, draft dataitem.Draft, sent
 			return ao.ID{}, err
 		}
 	}
-	return m.assign(ctx, aolog.Proposal{Process: id, Message: item.ID()}, false)
+	return m.assignHere(ctx, aolog.Proposal{Process: id, Message: item.ID()}, false)
 }
