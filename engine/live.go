@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -158,9 +159,9 @@ func (l *live) step(entry aolog.Entry) {
 // message builds what the guest gets for an entry.
 func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
 	if !entry.IsBare() {
-		item, err := entry.Item()
+		item, err := itemOf(entry)
 		if err != nil {
-			return nil, fmt.Errorf("%w: item at nonce %d of process %s: %w", aolog.ErrCorrupt, entry.Nonce, entry.Process, err)
+			return nil, err
 		}
 		return appendItemMessage(b, entry, item), nil
 	}
@@ -169,6 +170,15 @@ func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
 		return nil, err
 	}
 	return appendBareMessage(b, entry, tx), nil
+}
+
+// itemOf parses an entry's item, which was checked before it came into the log.
+func itemOf(entry aolog.Entry) (*dataitem.Item, error) {
+	item, err := entry.Item()
+	if err != nil {
+		return nil, fmt.Errorf("%w: item at nonce %d of process %s: %w", aolog.ErrCorrupt, entry.Nonce, entry.Process, err)
+	}
+	return item, nil
 }
 
 // item looks up what a bare assignment names.

@@ -88,7 +88,7 @@ func (e *Engine) rule(ctx context.Context, d *definition, entry aolog.Entry, kno
 // when it was assigned without its bytes.
 func (e *Engine) pushOf(ctx context.Context, entry aolog.Entry) (p push, pushed bool, err error) {
 	if !entry.IsBare() {
-		item, err := entry.Item()
+		item, err := itemOf(entry)
 		if err != nil || !item.Tags.Has(ao.TagFromProcess) {
 			return p, false, err
 		}

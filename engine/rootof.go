@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -20,9 +18,9 @@ func (e *Engine) rootOf(entry aolog.Entry, message ao.ID) (root ao.ID, err error
 		}
 		tags = tx.Tags
 	} else {
-		item, err := entry.Item()
+		item, err := itemOf(entry)
 		if err != nil {
-			return root, fmt.Errorf("%w: item at nonce %d of process %s: %w", aolog.ErrCorrupt, entry.Nonce, entry.Process, err)
+			return root, err
 		}
 		tags = item.Tags
 	}

@@ -49,10 +49,12 @@ func (m *Messenger) owns(effect engine.Effect) bool {
 		m.options.Voice != nil && slices.ContainsFunc(Recipients(effect), m.options.Voice.Counts)
 }
 
-// create signs an item as its recipient wants it signed.
+// create signs an item as its recipient wants it signed. What is no push, such as
+// the word of a child whose spawn did not say From-Process, is counted by nobody:
+// signed with several keys it would come as often.
 func (m *Messenger) create(ctx context.Context, draft dataitem.Draft, recipient ao.ID) (*dataitem.Item, error) {
 	signer := m.options.Signer
-	if m.options.Voice != nil {
+	if m.options.Voice != nil && draft.Tags.Has(ao.TagFromProcess) {
 		own, err := m.options.Voice.Signer(ctx, recipient)
 		if err != nil {
 			return nil, err

@@ -96,7 +96,8 @@ func TestEveryMessengerDeliversWhereItCounts(t *testing.T) {
 		add(sender, 1, engine.EffectMessage, message(counting, 1, "x", tag("Assignments", []string{alsoCounting.String(), plain.String()})))
 		add(sender, 2, engine.EffectMessage, message(plain, 2, "y"))
 		add(sender, 3, engine.EffectMessage, message(third, 3, "z", tag("Assignments", []string{alsoCounting.String()})))
-		add(counting, 1, engine.EffectSpawn, map[string]any{"Tags": []map[string]any{tag("Module", ao.ID{9}.String())}})
+		add(counting, 1, engine.EffectSpawn, map[string]any{"Tags": []map[string]any{tag("Module", ao.ID{9}.String()), tag("From-Process", counting.String())}})
+		add(counting, 2, engine.EffectSpawn, map[string]any{"Tags": []map[string]any{tag("Module", ao.ID{9}.String())}})
 	}
 	for range 2 {
 		for i, outbox := range outboxes {
@@ -108,7 +109,7 @@ func TestEveryMessengerDeliversWhereItCounts(t *testing.T) {
 				}
 			}
 			m := w.open()
-			want := [][]int{{0, 1, 2, 3}, {0, 2, 3}, {}}[i]
+			want := [][]int{{0, 1, 2, 3, 4}, {0, 2, 3, 4}, {}}[i]
 			w.eventually(fmt.Sprint("messenger ", i, " did its part"), func() bool {
 				for _, k := range want {
 					if _, done := outbox.effect(keys[k]); !done {
@@ -126,7 +127,7 @@ func TestEveryMessengerDeliversWhereItCounts(t *testing.T) {
 		}
 	}
 	for process, want := range map[ao.ID][]string{
-		counting: {"0", "0", "1", "1"}, // a message and the word of a child
+		counting: {"0", "0", "1", "1", "shared"}, // a message, the word of a child, and of one that is no push
 		plain:    {"shared"}, third: {"shared"}, alsoCounting: nil,
 	} {
 		if diff := cmp.Diff(want, w.signers(process)); diff != "" {
@@ -139,7 +140,7 @@ func TestEveryMessengerDeliversWhereItCounts(t *testing.T) {
 		}
 	}
 	heads, err := w.log.Processes(t.Context(), ao.ID{}, 100)
-	if err != nil || len(heads) != 6 {
-		t.Errorf("%d processes, want five and one child, %v", len(heads), err)
+	if err != nil || len(heads) != 7 {
+		t.Errorf("%d processes, want five and two children, %v", len(heads), err)
 	}
 }

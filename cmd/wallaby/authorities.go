@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
 	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
 )
@@ -52,6 +53,29 @@ func (a *app) authorities(ctx context.Context, process ao.ID, limit int) (info n
 	target := strings.TrimRight(a.url, "/") + node.PathAuthorities + "?" + query.Encode()
 	err = aohttp.NewClient(a.url).Do(ctx, http.MethodGet, target, "", nil, &info)
 	return info, err
+}
+
+// authorityTags are those of a new process that trusts whom it names, or else the
+// node's messenger, or with a quorum the operators of all nodes.
+func (a *app) authorityTags(ctx context.Context, info node.Info, authorities, quorum string) (dataitem.Tags, error) {
+	if quorum == "" {
+		return dataitem.Tags{{Name: ao.TagAuthority, Value: or(authorities, info.Authority)}}, nil
+	}
+	if authorities == "" {
+		status, err := a.clusterStatus(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var operators []string
+		for _, n := range status.Nodes {
+			if n.OperatorAddress == "" {
+				return nil, ao.Errorf(ao.CodeUnavailable, "node %q does not say who its operator is: name the authorities with --authority", n.ID)
+			}
+			operators = append(operators, n.OperatorAddress)
+		}
+		authorities = strings.Join(operators, ",")
+	}
+	return dataitem.Tags{{Name: ao.TagAuthority, Value: authorities}, {Name: ao.TagAuthorityQuorum, Value: quorum}}, nil
 }
 
 func (a *app) printAuthorities(info node.AuthoritiesInfo) error {

@@ -37,7 +37,7 @@ func TestAuthoritiesAndWhatWaitsForThem(t *testing.T) {
 	}
 	other := logtest.Signer(t, 33)
 	address := dataitem.NativeAddress(other.Owner())
-	counting := mustRun(t, "spawn", "aos2_0_6", "--tag", "Authority="+address, "--tag", ao.TagAuthorityQuorum+"=2/2")
+	counting := mustRun(t, "spawn", "aos2_0_6", "--authority", n.AuthorityAddress()+","+address, "--quorum", "2/2")
 	process, err := ao.ParseID(counting)
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +67,10 @@ func TestAuthoritiesAndWhatWaitsForThem(t *testing.T) {
 		t.Errorf("as JSON:\n%s", asJSON)
 	}
 	for want, args := range map[string][]string{
-		"is not known":        {"process", "authorities", strings.Repeat("A", 43)},
-		"not a number from 1": {"process", "authorities", counting, "--limit", "0"},
+		"name the authorities": {"spawn", "aos2_0_6", "--quorum", "1/1"},
+		"make them equal":      {"spawn", "aos2_0_6", "--quorum", "1/2", "--authority", address},
+		"is not known":         {"process", "authorities", strings.Repeat("A", 43)},
+		"not a number from 1":  {"process", "authorities", counting, "--limit", "0"},
 	} {
 		if failed := runCommand(t, "", args...); failed.code == exitOK || !strings.Contains(failed.stderr, want) {
 			t.Errorf("%v: %+v", args, failed)
