@@ -74,7 +74,9 @@ func (a Authorities) Find(owner []byte) int {
 }
 
 // Is reports whether an authority, by its place in Addresses, has this address.
-func (a Authorities) Is(place int, address string) bool { return sameAddress(a.Addresses[place], address) }
+func (a Authorities) Is(place int, address string) bool {
+	return sameAddress(a.Addresses[place], address)
+}
 
 // Named gives the addresses whose bits are set, by place in Addresses.
 func (a Authorities) Named(set uint64) (addresses []string) {

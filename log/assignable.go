@@ -114,11 +114,13 @@ func settled(process Entry, tx ao.ID, depth uint64) error {
 	if depth >= want {
 		return nil
 	}
-	refusal := ao.Errorf(ao.CodeUnprocessable, "Not enough confirmations to assign: %s has %d of %d: try again in %d blocks, about %d minutes",
-		tx, depth, want, want-depth, (want-depth)*minutesPerBlock)
-	if want-depth <= settlementWaitMax {
-		refusal.Cause = ErrNotSettled
+	missing := want - depth
+	if missing > settlementWaitMax {
+		return ao.Errorf(ao.CodeUnprocessable, "Not enough confirmations to assign: %s has %d of %d: try again in %d blocks", tx, depth, want, missing)
 	}
+	refusal := ao.Errorf(ao.CodeUnprocessable, "Not enough confirmations to assign: %s has %d of %d: try again in %d blocks, about %d minutes",
+		tx, depth, want, missing, missing*minutesPerBlock)
+	refusal.Cause = ErrNotSettled
 	return refusal
 }
 
