@@ -36,6 +36,12 @@ const (
 	TagContentType    = "Content-Type"
 	TagURL            = "Url"
 	TagTimeToLive     = "Time-To-Live"
+	// TagSettlementDepth says how many confirmations a base-layer transaction needs
+	// before it is assigned to a process.
+	TagSettlementDepth = "Settlement-Depth"
+	// TagAuthorityQuorum is Wallaby's own: how many of a process's authorities must
+	// have delivered a push before the process gets it.
+	TagAuthorityQuorum = "Authority-Quorum"
 	// TagSequencing is Wallaby's own: the mode in which a process is ordered.
 	TagSequencing = "Sequencing"
 	// TagVM is Wallaby's own: the name of the virtual machine that runs a process.

@@ -25,19 +25,23 @@ type batch struct {
 	// ones committed before it evaluate, and of those among the messages to come
 	// that the store knows.
 	places map[ao.ID]uint64
+	// tallies has the pushes that the batch and the ones committed before it
+	// changed what is known of.
+	tallies map[ao.ID]tally
 }
 
 type batchItem struct {
 	record
 	effects int
 	root    ao.ID
+	push    *tallied // nil: nothing to remember
 }
 
 func (b *batch) add(r record, effects int, root ao.ID) {
 	if r.flags&flagSkipped == 0 {
 		b.places[r.message] = b.next + uint64(len(b.items))
 	}
-	b.items = append(b.items, batchItem{r, effects, root})
+	b.items = append(b.items, batchItem{record: r, effects: effects, root: root})
 	b.bytes += len(r.result) + recordHeaderBytes
 }
 
@@ -73,7 +77,7 @@ func (e *Engine) commit(p *process, b *batch, head uint64) error {
 			e.table.mark(p, false)
 		}
 	}
-	*b = batch{process: b.process, next: b.next, places: b.places}
+	*b = batch{process: b.process, next: b.next, places: b.places, tallies: b.tallies}
 	return nil
 }
 
@@ -109,6 +113,11 @@ func putEvaluation(txn *badger.Txn, b *batch, nonce uint64, item batchItem) erro
 	if item.flags&flagSkipped == 0 {
 		place := binary.BigEndian.AppendUint64(nil, nonce)
 		if err := txn.Set(idsKey(keyMessage, b.process, item.message), place); err != nil {
+			return err
+		}
+	}
+	if item.push != nil {
+		if err := putTally(txn, b.process, item.push); err != nil {
 			return err
 		}
 	}

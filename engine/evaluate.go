@@ -191,6 +191,23 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		l.step(entry)
 		return nil
 	}
+	push, err := e.rule(e.running, l.definition, entry, e.tallyOf(b))
+	if err != nil {
+		return err
+	}
+	if push.why != "" {
+		r.flags = flagSkipped | flagKept
+		r.result = withheldResult(push.why).JSON()
+		b.add(r, 0, ao.ID{})
+		b.tally(push.change)
+		e.withheld(entry, push.why)
+		l.step(entry)
+		return nil
+	}
+	root, err := e.rootOf(entry, r.message)
+	if err != nil {
+		return err
+	}
 	e.shadow(entry.Process, l)
 	result, err := e.apply(l, entry)
 	if err != nil {
@@ -205,7 +222,8 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	}
 	r.result = result.result.JSON()
 	r.evaluatedMS = e.options.Now().UnixMilli()
-	b.add(r, len(effectsOf(result.result)), rootOf(entry, r.message))
+	b.add(r, len(effectsOf(result.result)), root)
+	b.tally(push.change)
 	l.step(entry)
 	return nil
 }
@@ -256,26 +274,6 @@ func messageID(entry aolog.Entry) ao.ID {
 		return entry.Process
 	}
 	return entry.Message
-}
-
-// rootOf says which user message an entry's effects descend from: for a pushed
-// item what its Pushed-For tag says, else the message itself.
-func rootOf(entry aolog.Entry, message ao.ID) ao.ID {
-	if !entry.IsBare() {
-		// An entry that was just evaluated parses.
-		item, err := entry.Item()
-		if err != nil {
-			return ao.ID{}
-		}
-		if entry.Nonce == 0 || item.Tags.Has(ao.TagFromProcess) {
-			root, err := ao.ParseID(item.Tags.Get(ao.TagPushedFor))
-			if err != nil {
-				return ao.ID{}
-			}
-			return root
-		}
-	}
-	return message
 }
 
 // block leaves a process where it is because its next message cannot be

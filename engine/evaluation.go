@@ -24,7 +24,7 @@ type Evaluation struct {
 const (
 	flagError   byte = 1 << iota // the result has an Error
 	flagKept                     // the state is what it was before the message
-	flagSkipped                  // the message had an earlier place in this process
+	flagSkipped                  // the process did not get the message: it had an earlier place, or is a push without a quorum
 )
 
 // recordVersion begins every stored evaluation:

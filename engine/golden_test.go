@@ -166,7 +166,7 @@ func readGolden(t *testing.T) (golden goldenFile) {
 // logItems finds items in a log, as a node does for bare assignments.
 type logItems struct{ log *staticLog }
 
-func (l logItems) Item(_ context.Context, id ao.ID) (TxMeta, error) {
+func (l logItems) Item(_ context.Context, id ao.ID, _ bool) (TxMeta, error) {
 	for _, entries := range l.log.processes {
 		for _, entry := range entries {
 			if entry.Message != id || entry.IsBare() {

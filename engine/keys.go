@@ -23,6 +23,8 @@ import (
 //	ep hash             snapshot page, compressed
 //	ef hash process     reference of a process's snapshots to a page
 //	ec process          choice of a virtual machine, as JSON
+//	eq process push     tally of a push that waits for authorities
+//	ea process push     tally of a push that the process got
 //	ei process          mark: a snapshot of the process is being written
 const (
 	keyRecord    = "er"
@@ -40,6 +42,8 @@ const (
 	keyReference = "ef"
 	keyIntent    = "ei"
 	keyChoice    = "ec"
+	keyWaiting   = "eq"
+	keyHanded    = "ea"
 )
 
 func idKey(prefix string, id ao.ID) []byte {

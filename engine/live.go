@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -157,18 +159,36 @@ func (l *live) step(entry aolog.Entry) {
 // message builds what the guest gets for an entry.
 func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
 	if !entry.IsBare() {
-		item, err := entry.Item()
+		item, err := itemOf(entry)
 		if err != nil {
-			return nil, fmt.Errorf("%w: item at nonce %d of process %s: %w", aolog.ErrCorrupt, entry.Nonce, entry.Process, err)
+			return nil, err
 		}
 		return appendItemMessage(b, entry, item), nil
 	}
-	if e.options.Items == nil {
-		return nil, ao.Errorf(ao.CodeUnprocessable, "message %s was assigned without its content, which this node cannot look up", entry.Message)
-	}
-	tx, err := e.options.Items.Item(e.running, entry.Message)
+	tx, err := e.item(e.running, entry, !slices.Contains(entry.Exclude, "Data"))
 	if err != nil {
-		return nil, fmt.Errorf("look up %s, assigned to process %s at nonce %d: %w", entry.Message, entry.Process, entry.Nonce, err)
+		return nil, err
 	}
 	return appendBareMessage(b, entry, tx), nil
+}
+
+// itemOf parses an entry's item, which was checked before it came into the log.
+func itemOf(entry aolog.Entry) (*dataitem.Item, error) {
+	item, err := entry.Item()
+	if err != nil {
+		return nil, fmt.Errorf("%w: item at nonce %d of process %s: %w", aolog.ErrCorrupt, entry.Nonce, entry.Process, err)
+	}
+	return item, nil
+}
+
+// item looks up what a bare assignment names.
+func (e *Engine) item(ctx context.Context, entry aolog.Entry, withData bool) (TxMeta, error) {
+	if e.options.Items == nil {
+		return TxMeta{}, ao.Errorf(ao.CodeUnprocessable, "message %s was assigned without its content, which this node cannot look up", entry.Message)
+	}
+	tx, err := e.options.Items.Item(ctx, entry.Message, withData)
+	if err != nil {
+		return TxMeta{}, fmt.Errorf("look up %s, assigned to process %s at nonce %d: %w", entry.Message, entry.Process, entry.Nonce, err)
+	}
+	return tx, nil
 }

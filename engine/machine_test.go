@@ -186,6 +186,8 @@ func (p *testMachine) restore(r vm.SnapshotReader) error {
 	if size, err := r.Memory(); err != nil || size != 3*vm.PageBytes {
 		return fmt.Errorf("memory has %d bytes: %w", size, err)
 	}
+	// A page that is all zero is left out: one empty word.
+	p.words = make([]string, binary.BigEndian.Uint32(count))
 	return r.Pages(func(index uint32, data []byte) error {
 		if index == 0 {
 			p.words = strings.Split(string(data[4:4+binary.BigEndian.Uint32(data)]), "\n")

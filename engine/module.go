@@ -155,6 +155,8 @@ type definition struct {
 	module  *loadedModule
 	limits  limits
 	env     []byte
+	// authorities are whose pushes count.
+	authorities ao.Authorities
 }
 
 // define reads a process's definition from its first log entry, on the machine
@@ -195,5 +197,10 @@ func (e *Engine) defineOn(ctx context.Context, process ao.ID, machine *string) (
 	if err != nil {
 		return nil, err
 	}
-	return &definition{process: item, module: module, limits: bounds, env: appendEnv(nil, item, module.published)}, nil
+	authorities, err := ao.ReadAuthorities(item.Tags)
+	if err != nil {
+		return nil, ao.Errorf(ao.CodeUnprocessable, "process %s cannot run: %w", process, err)
+	}
+	env := appendEnv(nil, item, module.published)
+	return &definition{process: item, module: module, limits: bounds, env: env, authorities: authorities}, nil
 }

@@ -95,8 +95,9 @@ type Module struct {
 
 // ItemSource finds items and transactions that a bare assignment names.
 type ItemSource interface {
-	// Item gives an item, or an *ao.Error with CodeNotFound.
-	Item(ctx context.Context, id ao.ID) (TxMeta, error)
+	// Item gives an item, or an *ao.Error with CodeNotFound. Without data, Data may
+	// be left out.
+	Item(ctx context.Context, id ao.ID, withData bool) (TxMeta, error)
 }
 
 // TxMeta is what a guest may know of an item or transaction that was assigned
@@ -111,6 +112,8 @@ type TxMeta struct {
 	HasAnchor bool
 	Tags      dataitem.Tags
 	Data      []byte
+	// BaseLayer says that it is a layer-1 transaction and no data item.
+	BaseLayer bool
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -25,7 +25,7 @@ type Outbox struct {
 	news    news
 
 	mu        sync.Mutex // serializes changes of records
-	tally     tally
+	tally     effectCounts
 	cascades  map[ao.ID]*ParkedCascade
 	anyParked atomic.Bool
 }
@@ -64,7 +64,7 @@ func (o *Outbox) Changed() <-chan struct{} { return o.changed }
 // Count gives how many effects are pending.
 func (o *Outbox) Count() int { return o.counts().pending }
 
-func (o *Outbox) counts() tally {
+func (o *Outbox) counts() effectCounts {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.tally

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
 func pendingOf(t *testing.T, o *Outbox) []Effect {
@@ -63,6 +64,28 @@ func TestEffectsDescendFromTheirRoot(t *testing.T) {
 		roots[effect.Nonce] = effect.Root
 	}
 	if diff := cmp.Diff(map[uint64]ao.ID{1: user, 2: {}}, roots); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEffectsOfAssignedMessagesDescendFromTheirRootToo(t *testing.T) {
+	user, pushed, plain := ao.ID{42}, ao.ID{1}, ao.ID{2}
+	from := dataitem.Tags{{Name: ao.TagFromProcess, Value: ao.ID{8}.String()}, {Name: ao.TagPushedFor, Value: user.String()}}
+	b := newBench(t, func(o *Options) {
+		o.Items = assigned{pushed: {Tags: from, Data: []byte("effects")}, plain: {Data: []byte("effects")}}
+	})
+	process := b.spawn()
+	for _, message := range []ao.ID{pushed, plain} {
+		if _, _, err := b.log.Append(t.Context(), aolog.Proposal{Process: process, Message: message}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.result(process, plain)
+	roots := map[uint64]ao.ID{}
+	for _, effect := range pendingOf(t, b.Outbox()) {
+		roots[effect.Nonce] = effect.Root
+	}
+	if diff := cmp.Diff(map[uint64]ao.ID{1: user, 2: plain}, roots); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

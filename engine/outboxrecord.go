@@ -132,17 +132,17 @@ func (t touchedEffect) state() EffectState {
 	return EffectPending
 }
 
-// tally counts effects that are neither done nor dropped.
-type tally struct{ pending, parked, dead int }
+// effectCounts counts effects that are neither done nor dropped.
+type effectCounts struct{ pending, parked, dead int }
 
-func (t *tally) add(other tally, sign int) {
+func (t *effectCounts) add(other effectCounts, sign int) {
 	t.pending += sign * other.pending
 	t.parked += sign * other.parked
 	t.dead += sign * other.dead
 }
 
-func (r *outboxRecord) tally() tally {
-	t := tally{pending: int(r.Count)}
+func (r *outboxRecord) tally() effectCounts {
+	t := effectCounts{pending: int(r.Count)}
 	for _, touched := range r.Touched {
 		switch touched.state() {
 		case EffectParked:

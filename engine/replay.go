@@ -66,7 +66,7 @@ func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, p
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.running, cancel)()
-	r := &replayer{engine: e, seen: map[ao.ID]bool{}, told: e.options.Now(), progress: progress}
+	r := &replayer{engine: e, seen: map[ao.ID]bool{}, tallies: map[ao.ID]tally{}, told: e.options.Now(), progress: progress}
 	r.state.Process = process
 	defer r.close()
 	for _, name := range machines {
@@ -99,6 +99,7 @@ type replayer struct {
 	hashes   []ao.ID
 	state    Replay
 	seen     map[ao.ID]bool
+	tallies  map[ao.ID]tally
 	told     time.Time
 	progress func(Replay) error
 }
@@ -129,14 +130,9 @@ func (r *replayer) close() {
 // step runs one entry everywhere.
 func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
 	id := messageID(entry)
-	result := emptyResult().JSON()
-	var message []byte
-	if !r.seen[id] {
-		r.seen[id] = true
-		var err error
-		if message, err = r.engine.message(nil, entry); err != nil {
-			return err
-		}
+	result, message, err := r.input(ctx, entry, id)
+	if err != nil {
+		return err
 	}
 	var first []byte
 	for i, l := range r.lives {
@@ -177,6 +173,27 @@ func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
 		return r.progress(r.tell())
 	}
 	return nil
+}
+
+// input gives an entry's message, or the result of one that the process does not
+// get.
+func (r *replayer) input(ctx context.Context, entry aolog.Entry, id ao.ID) (result, message []byte, err error) {
+	if r.seen[id] {
+		return emptyResult().JSON(), nil, nil
+	}
+	push, err := r.engine.rule(ctx, r.lives[0].definition, entry, func(key ao.ID) (tally, error) { return r.tallies[key], nil })
+	if err != nil {
+		return nil, nil, err
+	}
+	if push.change != nil {
+		r.tallies[push.change.key] = push.change.tally
+	}
+	if push.why != "" {
+		return withheldResult(push.why).JSON(), nil, nil
+	}
+	r.seen[id] = true
+	message, err = r.engine.message(nil, entry)
+	return nil, message, err
 }
 
 func (r *replayer) diverge(nonce uint64, message ao.ID, machine int, result, against, wanted string) error {

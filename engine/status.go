@@ -12,6 +12,7 @@ type counters struct {
 	dryRuns     atomic.Uint64
 	lost        atomic.Uint64
 	vmFailures  atomic.Uint64
+	withheld    atomic.Uint64
 }
 
 // Status says what an engine is doing. Totals count since Open.
@@ -34,6 +35,7 @@ type Status struct {
 	DryRunsTotal     uint64
 	LostTotal        uint64 // machines that were lost, and replaced
 	VMFailuresTotal  uint64 // messages that cost their machine twice
+	WithheldTotal    uint64 // deliveries of pushes that a process did not get
 }
 
 // Status gives the engine's present state.
@@ -50,6 +52,7 @@ func (e *Engine) Status() Status {
 	s.DryRunsTotal = e.counters.dryRuns.Load()
 	s.LostTotal = e.counters.lost.Load()
 	s.VMFailuresTotal = e.counters.vmFailures.Load()
+	s.WithheldTotal = e.counters.withheld.Load()
 	return s
 }
 

@@ -15,9 +15,15 @@ import (
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
+// Resulter waits for results.
+type Resulter interface {
+	// Result gives the evaluation of a message, an assignment or a process.
+	Result(ctx context.Context, process, id ao.ID) (engine.Evaluation, error)
+}
+
 // Evaluator is what a compute unit asks of the engine.
 type Evaluator interface {
-	Result(ctx context.Context, process, id ao.ID) (engine.Evaluation, error)
+	Resulter
 	Results(ctx context.Context, process ao.ID, query engine.ResultsQuery) (engine.ResultsPage, error)
 	DryRun(ctx context.Context, process ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error)
 	State(ctx context.Context, process ao.ID) (*engine.State, error)
@@ -61,33 +67,36 @@ func (c *cu) info(w http.ResponseWriter, _ *http.Request) {
 // result waits for an evaluation; the id is a message's, an assignment's, or
 // the process's own for its boot.
 func (c *cu) result(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r, "id")
-	if err != nil {
-		writeError(w, r, err)
-		return
-	}
-	process, ok, err := queryID(r, "process-id")
-	if err == nil && !ok {
-		process, _, err = c.Log.Locate(r.Context(), id)
-		err = notFound(err, "message %s is in no process of this node; name its process with process-id", id)
-	}
-	if err != nil {
-		writeError(w, r, err)
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
-	defer cancel()
-	// The message may have been acknowledged by another node a moment ago.
-	if _, err := c.Log.Find(ctx, process, id); err != nil {
-		writeError(w, r, notFound(err, "message %s is not in the log of process %s", id, process))
-		return
-	}
-	evaluation, err := c.Evaluator.Result(ctx, process, id)
+	evaluation, err := evaluated(r, c.Log, c.Evaluator, c.wait)
 	if err != nil {
 		writeError(w, r, err)
 		return
 	}
 	writeRawJSON(w, http.StatusOK, evaluation.Result.JSON())
+}
+
+// evaluated waits for the evaluation of the id in a request's path, in the
+// process that its query names, if it names one.
+func evaluated(r *http.Request, log aolog.Log, resulter Resulter, wait time.Duration) (none engine.Evaluation, err error) {
+	id, err := pathID(r, "id")
+	if err != nil {
+		return none, err
+	}
+	process, ok, err := queryID(r, "process-id")
+	if err == nil && !ok {
+		process, _, err = log.Locate(r.Context(), id)
+		err = notFound(err, "message %s is in no process of this node; name its process with process-id", id)
+	}
+	if err != nil {
+		return none, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	// The message may have been acknowledged by another node a moment ago.
+	if _, err := log.Find(ctx, process, id); err != nil {
+		return none, notFound(err, "message %s is not in the log of process %s", id, process)
+	}
+	return resulter.Result(ctx, process, id)
 }
 
 // The bounds of a page of results.

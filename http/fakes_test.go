@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,13 +39,13 @@ func (c *clock) now() time.Time {
 	return time.UnixMilli(1_700_000_000_000 + c.ms)
 }
 
-type fakeWeave map[ao.ID]uint64
+type fakeWeave map[ao.ID]aolog.Standing
 
 func (fakeWeave) Height() uint64 { return 1587000 }
 
-func (w fakeWeave) Confirmations(_ context.Context, id ao.ID) (uint64, bool, error) {
-	depth, known := w[id]
-	return depth, known, nil
+func (w fakeWeave) Standing(_ context.Context, id ao.ID) (aolog.Standing, bool, error) {
+	standing, known := w[id]
+	return standing, known, nil
 }
 
 // fakeMonitors answers as a node's do.
@@ -89,6 +90,7 @@ type fakeEvaluator struct {
 	asked  [2]ao.ID
 	err    error
 	wait   bool
+	pushed []string
 }
 
 func (e *fakeEvaluator) Result(ctx context.Context, process, id ao.ID) (engine.Evaluation, error) {
@@ -108,6 +110,11 @@ func (e *fakeEvaluator) Results(_ context.Context, _ ao.ID, query engine.Results
 func (e *fakeEvaluator) DryRun(_ context.Context, _ ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error) {
 	e.dryRun, e.to = message, to
 	return e.result.Result, e.err
+}
+
+func (e *fakeEvaluator) Push(_ context.Context, process ao.ID, nonce uint64) error {
+	e.pushed = append(e.pushed, fmt.Sprint(process, nonce))
+	return nil
 }
 
 func (e *fakeEvaluator) State(context.Context, ao.ID) (*engine.State, error) { return nil, e.err }
@@ -147,7 +154,9 @@ func newUnits(t *testing.T, change func(*units)) *units {
 		return server
 	}
 	u.su = serve(NewSU(SUOptions{Base: base, Log: u.log, Weave: u.weave, Address: address, NowMS: nowMS}))
-	u.mu = serve(NewMU(MUOptions{Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer, Elsewhere: u.elsewhere}))
+	u.mu = serve(NewMU(MUOptions{
+		Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer, Elsewhere: u.elsewhere, Pusher: u.evaluator,
+	}))
 	u.cu = serve(NewCU(CUOptions{Base: base, Log: u.log, Evaluator: u.evaluator, Address: address, NowMS: nowMS}))
 	t.Cleanup(func() { _ = u.log.Close() })
 	return u

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
@@ -52,21 +53,24 @@ type MUOptions struct {
 	Tracer   Tracer
 	// Elsewhere takes what is not for this node's log; nil: it is refused.
 	Elsewhere Elsewhere
+	Pusher    Pusher
 }
 
 type mu struct {
 	MUOptions
-	su *su
+	su   *su
+	wait time.Duration
 }
 
 // NewMU serves the messenger unit's routes (the reference's servers/mu).
 // Messages are put into the log at once; what they cause is evaluated and
 // delivered whether anybody waits or not.
 func NewMU(o MUOptions) http.Handler {
-	m := &mu{o, &su{SUOptions{Log: o.Log, Weave: o.Weave}}}
+	m := &mu{o, &su{SUOptions{Log: o.Log, Weave: o.Weave}}, time.Duration(o.Limits.withDefaults().WaitMS) * time.Millisecond}
 	router := newRouter()
 	router.HandleFunc("/", m.post).Methods(http.MethodPost)
 	router.HandleFunc("/", m.get).Methods(http.MethodGet, http.MethodHead)
+	router.HandleFunc("/push/{id}/{number}", m.push).Methods(http.MethodPost)
 	router.HandleFunc("/monitor/{process}", m.monitor).Methods(http.MethodPost)
 	router.HandleFunc("/monitor/{process}", m.unmonitor).Methods(http.MethodDelete)
 	return o.wrap("mu", router)

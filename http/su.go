@@ -1,7 +1,6 @@
 package http
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,11 +13,9 @@ import (
 
 // Weave is what the scheduler asks of the base layer.
 type Weave interface {
+	aolog.Weave
 	// Height is the newest block's.
 	Height() uint64
-	// Confirmations says how deep an item or transaction lies; known is false
-	// when nobody has it.
-	Confirmations(ctx context.Context, id ao.ID) (depth uint64, known bool, err error)
 }
 
 // SUOptions say what a scheduler unit serves.
@@ -125,8 +122,8 @@ func (s *su) proposal(r *http.Request) (aolog.Proposal, error) {
 		return aolog.Proposal{}, ao.Errorf(ao.CodeInvalid, "if sending assign or process-id, you must send both")
 	}
 	if hasMessage {
-		err := s.checkAssignable(r, process, message)
-		return aolog.Proposal{Process: process, Message: message, Exclude: excluded(r)}, err
+		proposal := aolog.Proposal{Process: process, Message: message, Exclude: excluded(r)}
+		return proposal, aolog.CheckAssignment(r.Context(), s.Log, s.Weave, proposal, r.URL.Query().Has("base-layer"))
 	}
 	item, err := readItem(r)
 	if err != nil {
@@ -145,45 +142,6 @@ func excluded(r *http.Request) (fields []string) {
 		}
 	}
 	return fields
-}
-
-// settlementDepthDefault is how deep a base-layer transaction must lie when its
-// process does not say.
-const settlementDepthDefault = 20
-
-// checkAssignable makes sure that what is assigned exists, because the log
-// would keep an assignment of nothing for ever.
-func (s *su) checkAssignable(r *http.Request, process, message ao.ID) error {
-	ctx := r.Context()
-	entry, err := s.Log.Read(ctx, process, 0)
-	if err != nil {
-		return notFound(err, "process %s is not known to this scheduler", process)
-	}
-	baseLayer := r.URL.Query().Has("base-layer")
-	if _, _, err := s.Log.Locate(ctx, message); err == nil && !baseLayer {
-		return nil
-	}
-	depth, known, err := s.Weave.Confirmations(ctx, message)
-	switch {
-	case err != nil:
-		return err
-	case !known:
-		return ao.Errorf(ao.CodeNotFound, "Transaction not found: neither the log nor the gateway knows %s", message)
-	case !baseLayer:
-		return nil
-	}
-	item, err := entry.Item()
-	if err != nil {
-		return err
-	}
-	want, err := strconv.ParseUint(item.Tags.Get("Settlement-Depth"), 10, 64)
-	if err != nil {
-		want = settlementDepthDefault
-	}
-	if depth < want {
-		return ao.Errorf(ao.CodeUnprocessable, "Not enough confirmations to assign: %s has %d of %d", message, depth, want)
-	}
-	return nil
 }
 
 // notFound gives a look-up's error a message for people.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -220,8 +221,9 @@ func TestAssignments(t *testing.T) {
 	u := newUnits(t, nil)
 	from, to := logtest.Spawn(t, u.log, "from"), logtest.Spawn(t, u.log, "to")
 	message := logtest.Append(t, u.log, logtest.MessageItem(t, logtest.Signer(t, 9), from, "x")).Message
-	shallow, deep, unknown := ao.ID{0x11}, ao.ID{0x12}, ao.ID{0x13}
-	u.weave[shallow], u.weave[deep] = 19, 20
+	shallow, deep, unknown, half, huge := ao.ID{0x11}, ao.ID{0x12}, ao.ID{0x13}, ao.ID{0x14}, ao.ID{0x15}
+	u.weave[shallow], u.weave[deep] = aolog.Standing{Confirmations: 19, Whole: true}, aolog.Standing{Confirmations: 20, Whole: true}
+	u.weave[half], u.weave[huge] = aolog.Standing{DataBytes: 1}, aolog.Standing{DataBytes: aolog.AssignedBytesMax + 1, Whole: true}
 	query := func(process, id ao.ID, more string) string {
 		return "/?process-id=" + process.String() + "&assign=" + id.String() + more
 	}
@@ -243,12 +245,16 @@ func TestAssignments(t *testing.T) {
 	if a := u.do(http.MethodPost, u.mu.URL+query(to, shallow, ""), nil); a.status != http.StatusAccepted {
 		t.Errorf("assigned through the messenger: %d %s", a.status, a.body)
 	}
+	// Nobody waits for the data of what is assigned without it.
+	decode[suPosted](t, u.do(http.MethodPost, u.su.URL+query(from, half, "&exclude=Data"), nil))
 	for path, want := range map[string]struct {
 		status int
 		code   ao.Code
 		text   string
 	}{
-		query(to, shallow, "&base-layer="):     {422, ao.CodeUnprocessable, "has 19 of 20"},
+		query(to, shallow, "&base-layer="):     {422, ao.CodeUnprocessable, "has 19 of 20: try again in 1 blocks"},
+		query(to, half, ""):                    {422, ao.CodeUnprocessable, "upload the rest"},
+		query(to, huge, ""):                    {413, ao.CodeTooLarge, "exclude=Data"},
 		query(to, unknown, ""):                 {404, ao.CodeNotFound, "Transaction not found"},
 		query(to, unknown, "&base-layer"):      {404, ao.CodeNotFound, "Transaction not found"},
 		query(unknown, message, ""):            {404, ao.CodeNotFound, "not known"},
@@ -257,6 +263,23 @@ func TestAssignments(t *testing.T) {
 		"/?assign=y&process-id=" + to.String(): {400, ao.CodeInvalid, "assign"},
 	} {
 		u.do(http.MethodPost, u.su.URL+path, nil).refuses(t, want.status, want.code, want.text)
+	}
+}
+
+func TestAProcessSaysHowDeepIsSettled(t *testing.T) {
+	u := newUnits(t, nil)
+	for text, want := range map[string]string{"3": "has 2 of 3", "0": "", "2": "", "soon": "has 2 of 20"} {
+		process := logtest.Append(t, u.log, logtest.ProcessItem(t, logtest.Signer(t, 9), text, dataitem.Tag{Name: ao.TagSettlementDepth, Value: text})).Process
+		tx := ao.ID{0x11}
+		u.weave[tx] = aolog.Standing{Confirmations: 2, Whole: true}
+		a := u.do(http.MethodPost, u.mu.URL+"/?process-id="+process.String()+"&assign="+tx.String()+"&base-layer", nil)
+		if want == "" {
+			if a.status != http.StatusAccepted {
+				t.Errorf("depth %s: %d %s", text, a.status, a.body)
+			}
+			continue
+		}
+		a.refuses(t, 422, ao.CodeUnprocessable, want)
 	}
 }
 

@@ -24,13 +24,22 @@ func (p Proposal) DedupeKeys() []ao.ID {
 		keys[0] = p.Process
 	}
 	if p.Item != nil && !p.Message.IsZero() && p.Item.Tags.Has(ao.TagFromProcess) {
-		keys = append(keys, contentKey(p.Item))
+		content := PushContent{Target: p.Item.Target, Anchor: p.Item.Anchor, Tags: p.Item.Tags, Data: p.Item.Data}
+		keys = append(keys, content.KeyOf(p.Item.Owner))
 	}
 	return keys
 }
 
-func contentKey(item *dataitem.Item) ao.ID {
-	tags := item.Tags.Without(ao.TagPushedFor)
+// PushContent is what a pushed message says.
+type PushContent struct {
+	Target, Anchor, Data []byte
+	Tags                 dataitem.Tags
+}
+
+// KeyOf names what an owner's push says; the owner nil: whoever signs it. The tag
+// Pushed-For does not count.
+func (c PushContent) KeyOf(owner []byte) ao.ID {
+	tags := c.Tags.Without(ao.TagPushedFor)
 	slices.SortFunc(tags, func(a, b dataitem.Tag) int {
 		if a.Name != b.Name {
 			return compare(a.Name, b.Name)
@@ -38,7 +47,7 @@ func contentKey(item *dataitem.Item) ao.ID {
 		return compare(a.Value, b.Value)
 	})
 	parts := make([][48]byte, 0, 4+2*len(tags))
-	for _, field := range [][]byte{item.Owner, item.Target, item.Anchor, item.Data} {
+	for _, field := range [][]byte{owner, c.Target, c.Anchor, c.Data} {
 		parts = append(parts, dataitem.DeepHashBlob(field))
 	}
 	for _, tag := range tags {

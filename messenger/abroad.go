@@ -58,8 +58,7 @@ func (m *Messenger) assignAnywhere(ctx context.Context, a courier.Assignment) (i
 			return id, err
 		}
 	}
-	entry, _, err := m.options.Log.Append(ctx, aolog.Proposal{Process: a.Process, Message: a.Message, Exclude: a.Exclude})
-	return entry.ID, err
+	return m.assignHere(ctx, aolog.Proposal{Process: a.Process, Message: a.Message, Exclude: a.Exclude}, a.BaseLayer)
 }
 
 // startAnywhere puts a new process where its scheduler is. One that names its parent's

@@ -11,17 +11,12 @@ import (
 	"github.com/wallaby-ao/wallaby/engine"
 )
 
-// body is what a guest's JSON may hold for a message, a spawn or an assignment.
+// body is what a guest's JSON may hold for a message or a spawn.
 type body struct {
 	Target string
 	Anchor string
 	Tags   []bodyTag
 	Data   json.RawMessage
-
-	Processes []string
-	Message   string
-	BaseLayer bool
-	Exclude   []string
 }
 
 // bodyTag has a value that is text, or that is written as JSON.
@@ -82,11 +77,6 @@ func messageDraft(effect engine.Effect, from sender) (draft dataitem.Draft, assi
 	if len(b.Anchor) != 32 {
 		return draft, nil, permanent("the message's Anchor has %d bytes: it must have 32, which ao.send sees to", len(b.Anchor))
 	}
-	for _, tag := range b.Tags {
-		if tag.Name == "Assignments" {
-			_ = json.Unmarshal(tag.Value, &assignTo)
-		}
-	}
 	tags = tags.Without(ao.TagDataProtocol, ao.TagType, ao.TagFromProcess, ao.TagFromModule, "Assignments")
 	tags = append(tags,
 		dataitem.Tag{Name: ao.TagDataProtocol, Value: ao.DataProtocol},
@@ -95,7 +85,18 @@ func messageDraft(effect engine.Effect, from sender) (draft dataitem.Draft, assi
 		dataitem.Tag{Name: ao.TagFromModule, Value: from.module},
 	)
 	tags = withRoot(tags, effect.Root)
-	return dataitem.Draft{Target: target[:], Anchor: []byte(b.Anchor), Tags: tags, Data: b.data()}, assignTo, nil
+	return dataitem.Draft{Target: target[:], Anchor: []byte(b.Anchor), Tags: tags, Data: b.data()}, b.assignments(), nil
+}
+
+// assignments gives whom else a message is to be assigned to: a list as the value
+// of its tag Assignments.
+func (b body) assignments() (processes []string) {
+	for _, tag := range b.Tags {
+		if tag.Name == "Assignments" {
+			_ = json.Unmarshal(tag.Value, &processes)
+		}
+	}
+	return processes
 }
 
 func withRoot(tags dataitem.Tags, root ao.ID) dataitem.Tags {
@@ -151,8 +152,10 @@ func spawnAnchor(effect engine.Effect) [32]byte {
 	return anchor
 }
 
-// spawnedDraft tells the parent of its new process.
-func spawnedDraft(parent, child ao.ID, spawnTags dataitem.Tags) dataitem.Draft {
+// spawnedDraft tells the parent of its new process. Unlike the reference's it
+// says which user's message it descends from, or the parent's answer to it would
+// say that it descends from none.
+func spawnedDraft(effect engine.Effect, child ao.ID, spawnTags dataitem.Tags) dataitem.Draft {
 	var tags dataitem.Tags
 	variant := ao.Variant
 	for _, tag := range spawnTags {
@@ -171,7 +174,7 @@ func spawnedDraft(parent, child ao.ID, spawnTags dataitem.Tags) dataitem.Draft {
 		dataitem.Tag{Name: "Action", Value: "Spawned"},
 		dataitem.Tag{Name: ao.TagVariant, Value: variant},
 	)
-	return dataitem.Draft{Target: parent[:], Tags: tags, Data: []byte(" ")}
+	return dataitem.Draft{Target: effect.Process[:], Tags: withRoot(tags, effect.Root), Data: []byte(" ")}
 }
 
 // permanent is a refusal that no retry can change.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/wallaby-ao/wallaby/ao"
-	"github.com/wallaby-ao/wallaby/courier"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -48,26 +47,15 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 	if err != nil {
 		return nil, err
 	}
-	item, err := dataitem.Create(draft, m.options.Signer)
+	item, err := m.create(ctx, draft, ao.ID(draft.Target))
 	if err != nil {
 		return nil, err
 	}
 	if err := m.send(ctx, item); err != nil {
 		return nil, err
 	}
-	delivered := []ao.ID{item.ID()}
-	for _, text := range assignTo {
-		process, err := ao.ParseID(text)
-		if err != nil {
-			return delivered, permanent("the tag Assignments names %q: %v", text, err)
-		}
-		id, err := m.assignAnywhere(ctx, courier.Assignment{Process: process, Message: item.ID()})
-		if err != nil {
-			return delivered, err
-		}
-		delivered = appendKnown(delivered, id)
-	}
-	return delivered, nil
+	assigned, err := m.assignToAll(ctx, draft, item, assignTo)
+	return append([]ao.ID{item.ID()}, assigned...), err
 }
 
 // send puts an item where its target is: into the log of a process, here or at
@@ -106,40 +94,10 @@ func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, pare
 	if err := m.startAnywhere(ctx, child, parent); err != nil {
 		return nil, err
 	}
-	told, err := dataitem.Create(spawnedDraft(parent.process, child.ID(), tags), m.options.Signer)
+	told, err := m.create(ctx, spawnedDraft(effect, child.ID(), tags), parent.process)
 	if err != nil {
 		return []ao.ID{child.ID()}, err
 	}
 	_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: told})
 	return []ao.ID{child.ID(), told.ID()}, err
-}
-
-func (m *Messenger) deliverAssign(ctx context.Context, effect engine.Effect) ([]ao.ID, error) {
-	b, _, err := parseBody(effect)
-	if err != nil {
-		return nil, err
-	}
-	if len(b.Processes) != 1 {
-		return nil, permanent("the assignment names no process")
-	}
-	process, err := ao.ParseID(b.Processes[0])
-	if err != nil {
-		return nil, permanent("the assignment names process %q: %v", b.Processes[0], err)
-	}
-	message, err := ao.ParseID(b.Message)
-	if err != nil {
-		return nil, permanent("the assignment names message %q: %v", b.Message, err)
-	}
-	id, err := m.assignAnywhere(ctx, courier.Assignment{Process: process, Message: message, BaseLayer: b.BaseLayer, Exclude: b.Exclude})
-	if err != nil {
-		return nil, err
-	}
-	return appendKnown(nil, id), nil
-}
-
-func appendKnown(ids []ao.ID, id ao.ID) []ao.ID {
-	if id.IsZero() {
-		return ids
-	}
-	return append(ids, id)
 }

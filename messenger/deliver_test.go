@@ -107,6 +107,7 @@ func TestSpawnsStartAProcessAndTellTheParent(t *testing.T) {
 		{Name: "From-Process", Value: parent.String()}, {Name: "From-Module", Value: parentModule}, {Name: "Module", Value: module.String()},
 		{Name: "Name", Value: "child"}, {Name: "Reference", Value: "5"}, {Name: "Data-Protocol", Value: "ao"}, {Name: "Type", Value: "Message"},
 		{Name: "Process", Value: done.Delivered[0].String()}, {Name: "Action", Value: "Spawned"}, {Name: "Variant", Value: "ao.TN.1"},
+		{Name: "Pushed-For", Value: ao.ID{7}.String()},
 	}
 	if diff := cmp.Diff(want, withoutProtocol(told[0].Tags)); diff != "" {
 		t.Errorf("the message to the parent (-want +got):\n%s", diff)
@@ -227,7 +228,7 @@ func TestWhatCannotBeDeliveredIsDeadAndSaysWhy(t *testing.T) {
 		{engine.EffectMessage, map[string]any{"Anchor": "short", "Target": target.String()}, "Anchor has 5 bytes"},
 		{engine.EffectMessage, message(foreign, 1, "x"), "wants none of it"},
 		{engine.EffectMessage, message(target, 1, "x", tag("Long", long)), "tag"},
-		{engine.EffectMessage, message(target, 1, "x", tag("Assignments", []string{"nobody"})), `names "nobody"`},
+		{engine.EffectMessage, message(target, 1, "x", tag("Assignments", []string{"nobody"})), `names process "nobody"`},
 		{engine.EffectSpawn, map[string]any{"Tags": []any{}}, "names no Module"},
 		{engine.EffectAssign, map[string]any{"Message": target.String()}, "names no process"},
 		{engine.EffectAssign, map[string]any{"Processes": []string{"x"}, "Message": target.String()}, `names process "x"`},

@@ -170,12 +170,31 @@ func (o *memoryOutbox) quiet() bool {
 	return len(page) == 0
 }
 
-// weave is an Uploader and a Directory.
+// weave is an Uploader, a Directory and what lies on it.
 type weave struct {
 	mu        sync.Mutex
 	items     []*dataitem.Item
 	processes map[ao.ID]string // of other schedulers, which have these addresses
 	abroad    abroad
+	txs       map[ao.ID]aolog.Standing
+}
+
+func (w *weave) Standing(_ context.Context, id ao.ID) (aolog.Standing, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, item := range w.items {
+		if item.ID() == id {
+			return aolog.Standing{Confirmations: 1, Whole: true}, true, nil
+		}
+	}
+	standing, known := w.txs[id]
+	return standing, known, nil
+}
+
+func (w *weave) put(tx ao.ID, standing aolog.Standing) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.txs[tx] = standing
 }
 
 func (w *weave) PutItem(_ context.Context, item *dataitem.Item) (bool, error) {
@@ -217,13 +236,14 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	memory := logtest.NewMemory(logtest.Signer(t, 1), time.Now)
 	t.Cleanup(func() { _ = memory.Close() })
-	return &world{T: t, log: &stubbornLog{Log: memory}, outbox: newOutbox(), weave: &weave{processes: map[ao.ID]string{}}, fatal: make(chan error, 1)}
+	weave := &weave{processes: map[ao.ID]string{}, txs: map[ao.ID]aolog.Standing{}}
+	return &world{T: t, log: &stubbornLog{Log: memory}, outbox: newOutbox(), weave: weave, fatal: make(chan error, 1)}
 }
 
 // open starts a messenger whose waits are short.
 func (w *world) open() *Messenger {
 	options := Options{
-		Outbox: w.outbox, Log: w.log, Signer: logtest.Signer(w.T, 2), Uploader: w.weave, Directory: w.weave,
+		Outbox: w.outbox, Log: w.log, Signer: logtest.Signer(w.T, 2), Uploader: w.weave, Directory: w.weave, Weave: w.weave,
 		RetryBaseMS: 1, RetryMaxMS: 4, Fatal: w.fatality,
 	}
 	if w.change != nil {

@@ -40,11 +40,14 @@ type Options struct {
 	// does for all. What it does not own stays in the outbox.
 	Owns      func(process ao.ID) bool
 	Signer    dataitem.Signer // the authority that processes trust
+	Voice     Voice           // this messenger's own say; nil: it has none
 	Uploader  Uploader
 	Directory Directory
-	Node      string           // noted with what it has tried; "" when it is alone
-	Now       func() time.Time // default time.Now
-	Logger    zerolog.Logger
+	// Weave knows what can be assigned and how deep it lies.
+	Weave  aolog.Weave
+	Node   string           // noted with what it has tried; "" when it is alone
+	Now    func() time.Time // default time.Now
+	Logger zerolog.Logger
 	// Workers is how many deliveries run at once; default 32.
 	Workers int
 	// LoadedMax is how many effects are in memory at once; default 4096.
@@ -131,12 +134,15 @@ type Messenger struct {
 		// left are lanes of which effects were left in the outbox since the last scan
 		// began: what comes later may not go into them ahead of those.
 		left map[lane]bool
+		// dueMS is when something is due that was left in the outbox until its time;
+		// 0: nothing is.
+		dueMS int64
 		// freed is signalled when the loader should look.
 		freed chan struct{}
 	}
-	// strangers are processes of which effects were left out since the last scan
-	// began, because they are delivered elsewhere. They are the loader's own.
-	strangers map[ao.ID]bool
+	// strangers are lanes of which effects were left out since the last scan began,
+	// because they are delivered elsewhere. They are the loader's own.
+	strangers map[lane]bool
 }
 
 // lane keeps order: effects of one sender for one target go one by one.
@@ -161,7 +167,7 @@ func (m *Messenger) start() {
 	m.mu.passed = map[engine.EffectKey]bool{}
 	m.mu.behind = true
 	m.mu.stuck, m.mu.left = map[lane]bool{}, map[lane]bool{}
-	m.strangers = map[ao.ID]bool{}
+	m.strangers = map[lane]bool{}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.wait.Go(func() { m.load(ctx) })
@@ -182,14 +188,23 @@ func (m *Messenger) Close() error {
 }
 
 func laneOf(effect engine.Effect) lane {
-	b, _, err := parseBody(effect)
-	switch {
-	case err != nil:
-		return lane{effect.Process, ""}
-	case effect.Kind == engine.EffectSpawn:
+	switch effect.Kind {
+	case engine.EffectSpawn:
 		return lane{effect.Process, "spawn"}
-	case effect.Kind == engine.EffectAssign && len(b.Processes) > 0:
-		return lane{effect.Process, b.Processes[0]}
+	case engine.EffectAssign:
+		a, err := parseAssignment(effect)
+		switch {
+		case err != nil:
+			return lane{effect.Process, ""}
+		case a.baseLayer():
+			// It may have to wait for blocks, and nothing with it.
+			return lane{effect.Process, effect.Key().String()}
+		}
+		return lane{effect.Process, a.Processes[0]}
+	}
+	b, _, err := parseBody(effect)
+	if err != nil {
+		return lane{effect.Process, ""}
 	}
 	return lane{effect.Process, b.Target}
 }
@@ -200,7 +215,7 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		m.mu.Lock()
 		effect := m.mu.lanes[id][0]
 		m.mu.Unlock()
-		if !m.options.Owns(effect.Process) {
+		if !m.owns(effect) {
 			m.abandon(id)
 			return
 		}
@@ -232,7 +247,8 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 }
 
 // abandon empties a lane whose effects another messenger delivers now. They
-// stay in the outbox, to be taken up again if that changes.
+// stay in the outbox, to be taken up again if that changes, or at once if it is so
+// for some only.
 func (m *Messenger) abandon(id lane) {
 	m.mu.Lock()
 	for _, effect := range m.mu.lanes[id] {
@@ -266,7 +282,7 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect, id lane) f
 		if !m.sleepUntil(ctx, effect.NextMS) {
 			return closing
 		}
-		if !m.options.Owns(effect.Process) {
+		if !m.owns(effect) {
 			return disowned
 		}
 		select {
@@ -303,10 +319,14 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect, id lane) f
 	}
 }
 
-// note writes an attempt's outcome to the outbox.
+// note writes an attempt's outcome to the outbox; done says that there is nothing
+// more to do about the effect for now.
 func (m *Messenger) note(effect *engine.Effect, failure error) (done bool, err error) {
-	effect.Attempts++
 	effect.TimeMS, effect.Node = m.options.Now().UnixMilli(), m.options.Node
+	if isNotSettled(failure) {
+		return true, m.postpone(effect, failure)
+	}
+	effect.Attempts++
 	if failure == nil {
 		effect.Error = ""
 		m.counters.delivered.Add(1)
@@ -331,6 +351,9 @@ func (m *Messenger) note(effect *engine.Effect, failure error) (done bool, err e
 
 // isPermanent reports whether trying again cannot help.
 func isPermanent(err error) bool {
+	if errors.Is(err, aolog.ErrNotThere) {
+		return false
+	}
 	switch ao.CodeOf(err) {
 	case ao.CodeInvalid, ao.CodeNotFound, ao.CodeTooLarge, ao.CodeUnprocessable, ao.CodeUnauthorized, ao.CodeConflict:
 		return true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/engine"
 )
 
@@ -26,7 +25,7 @@ func (m *Messenger) load(ctx context.Context) {
 		case <-m.options.Outbox.Changed():
 		case <-m.mu.freed:
 		case <-ticker.C:
-			if len(m.strangers) > 0 {
+			if len(m.strangers) > 0 || m.isDue() {
 				m.fallBehind()
 			}
 		case <-ctx.Done():
@@ -47,7 +46,7 @@ func (m *Messenger) bring(ctx context.Context) error {
 		return m.scan(ctx)
 	}
 	for _, effect := range effects {
-		if m.owns(effect.Process) && !m.take(ctx, effect) {
+		if !m.consider(ctx, effect) {
 			return nil
 		}
 	}
@@ -69,7 +68,7 @@ func (m *Messenger) scan(ctx context.Context) error {
 			return err
 		}
 		for _, effect := range page {
-			if m.owns(effect.Process) && !m.take(ctx, effect) {
+			if !m.consider(ctx, effect) {
 				return nil
 			}
 			after = effect.Key()
@@ -80,15 +79,36 @@ func (m *Messenger) scan(ctx context.Context) error {
 	}
 }
 
-// owns reports whether this messenger delivers what a process sends. Once an
-// effect of a process was left out, later ones are too until the next scan: to
-// leave one effect and take the next would turn them round.
-func (m *Messenger) owns(process ao.ID) bool {
-	if m.strangers[process] || !m.options.Owns(process) {
-		m.strangers[process] = true
-		return false
+// consider takes an effect if it is to be delivered here and now; false when there
+// is no room, or a scan must come first. Once an effect of a lane was left to
+// another messenger, later ones are too until the next scan: to leave one effect
+// and take the next would turn them round.
+func (m *Messenger) consider(ctx context.Context, effect engine.Effect) bool {
+	id := laneOf(effect)
+	switch {
+	case m.strangers[id] || !m.owns(effect):
+		m.strangers[id] = true
+		return true
+	case m.postponed(effect):
+		m.dueAt(effect.NextMS)
+		return true
 	}
-	return true
+	return m.take(ctx, effect, id)
+}
+
+// dueAt has a scan come by at a time at which something that was left is due.
+func (m *Messenger) dueAt(ms int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.dueMS == 0 || ms < m.mu.dueMS {
+		m.mu.dueMS = ms
+	}
+}
+
+func (m *Messenger) isDue() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.dueMS != 0 && m.mu.dueMS <= m.options.Now().UnixMilli()
 }
 
 // beginPage comes before effects are read, and reports whether some may be in no
@@ -99,7 +119,7 @@ func (m *Messenger) beginPage(first bool) (behind bool) {
 	m.mu.passed = map[engine.EffectKey]bool{}
 	if first {
 		m.mu.behind, m.mu.abandoned = false, false
-		m.mu.left = map[lane]bool{}
+		m.mu.left, m.mu.dueMS = map[lane]bool{}, 0
 	}
 	return m.mu.behind
 }
@@ -107,14 +127,13 @@ func (m *Messenger) beginPage(first bool) (behind bool) {
 // take puts an effect into its lane and starts the lane if it was empty; false
 // when there is no room, or a scan must come first. What belongs behind an effect
 // that is tried again stays in the outbox.
-func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
+func (m *Messenger) take(ctx context.Context, effect engine.Effect, id lane) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := effect.Key()
 	if m.mu.loaded[key] || m.mu.passed[key] {
 		return true
 	}
-	id := laneOf(effect)
 	if m.mu.stuck[id] || m.mu.left[id] {
 		m.mu.left[id] = true
 		return true

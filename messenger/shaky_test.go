@@ -318,7 +318,7 @@ func (l shakyLog) Append(ctx context.Context, p aolog.Proposal) (aolog.Entry, bo
 // logItems finds what was assigned by name.
 type logItems struct{ log aolog.Log }
 
-func (s logItems) Item(ctx context.Context, id ao.ID) (meta engine.TxMeta, err error) {
+func (s logItems) Item(ctx context.Context, id ao.ID, _ bool) (meta engine.TxMeta, err error) {
 	process, nonce, err := s.log.Locate(ctx, id)
 	if err != nil {
 		return meta, ao.Errorf(ao.CodeNotFound, "item %s: %w", id, err)

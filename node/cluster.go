@@ -98,6 +98,8 @@ const (
 	callOutbox
 	callStatus
 	callOutboxOrder
+	callPush
+	callTx
 )
 
 // openTransport listens for the other nodes.
@@ -150,6 +152,8 @@ func (n *Node) openCluster(ctx context.Context) error {
 	n.transport.Handle(callOutbox, n.answerOutbox)
 	n.transport.Handle(callStatus, n.answerStatus)
 	n.transport.Handle(callOutboxOrder, n.answerOutboxOrder)
+	n.transport.Handle(callPush, n.answerPush)
+	n.transport.Handle(callTx, n.answerTx)
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wait sync.WaitGroup
 	wait.Go(func() {

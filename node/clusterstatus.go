@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/raft"
 )
 
@@ -24,11 +25,14 @@ type NodeStatus struct {
 	Address string `json:"address"`
 	// Operator is the address of the key that signs for this node in cosigned
 	// modes; zero when it has none.
-	Operator ao.ID              `json:"operator"`
-	Version  string             `json:"version,omitempty"`
-	URLs     URLs               `json:"urls"`
-	Groups   []raft.GroupStatus `json:"groups"`
-	Engine   EngineStatus       `json:"engine"`
+	Operator ao.ID `json:"operator"`
+	// OperatorAddress is the same as contracts see it, which a process names as one
+	// of its authorities to have this node's deliveries counted.
+	OperatorAddress string             `json:"operatorAddress,omitempty"`
+	Version         string             `json:"version,omitempty"`
+	URLs            URLs               `json:"urls"`
+	Groups          []raft.GroupStatus `json:"groups"`
+	Engine          EngineStatus       `json:"engine"`
 	// DiskFreeBytes is what is left where the node keeps its data.
 	DiskFreeBytes uint64 `json:"diskFreeBytes"`
 	// Quarantine says why the node may not take part until it is repaired.
@@ -42,6 +46,9 @@ func (n *Node) nodeStatus() NodeStatus {
 	status := NodeStatus{ID: info.Node, Version: info.Version, URLs: info.URLs, Groups: n.log.Status(), Engine: info.Engine}
 	if free, err := diskFree(n.dir); err == nil {
 		status.DiskFreeBytes = free
+	}
+	if n.operator != nil {
+		status.OperatorAddress = dataitem.NativeAddress(n.operator.Owner())
 	}
 	if n.options.Cluster != nil {
 		status.Address, status.Operator = n.options.Cluster.address(info.Node), n.options.Cluster.operators()[info.Node]

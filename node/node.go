@@ -37,6 +37,7 @@ type Node struct {
 	engine    *engine.Engine
 	courier   *courier.Courier
 	messenger *messenger.Messenger
+	voice     *voice // nil when the node has no key of its own
 	modules   []Module
 	// adminToken is what an operator shows.
 	adminToken string

@@ -70,7 +70,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 		Drivers:             drivers,
 		Machines:            rules,
 		Modules:             modules{n.gateway},
-		Items:               items{n.log, n.gateway},
+		Items:               items{n},
 		HotBytesMax:         n.options.HotMemoryBytes,
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,

@@ -134,9 +134,17 @@ func (n *Node) reconcileWith(ctx context.Context, leader string, effects []engin
 	}
 	for i, fate := range fates {
 		effect := effects[i]
-		switch known := fateOf(effect, state); {
-		case fate.State == "" || reflect.DeepEqual(fate, known):
+		known := fateOf(effect, state)
+		if fate.State == "" || reflect.DeepEqual(fate, known) {
 			continue
+		}
+		// What the leader did is not what this node has to do.
+		own, err := n.deliversToo(ctx, effect)
+		if err != nil {
+			return err
+		}
+		switch {
+		case own:
 		case fate.State == engine.EffectDone:
 			fate.tell(&effect)
 			err = n.engine.Outbox().Complete(effect)

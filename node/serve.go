@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/wallaby-ao/wallaby/ao"
-	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/messenger"
@@ -25,13 +24,14 @@ const (
 )
 
 func (n *Node) openMessenger(context.Context) error {
-	n.messenger = messenger.Open(messenger.Options{
+	options := messenger.Options{
 		Outbox:    n.engine.Outbox(),
 		Log:       publishingLog{n.log.Linearizable(), n.gateway},
 		Owns:      n.log.Leads,
 		Signer:    n.authority,
 		Uploader:  n.gateway,
 		Directory: n.courier,
+		Weave:     weave{n},
 		Node:      n.self(),
 		Now:       n.options.Now,
 		Fatal:     n.fail,
@@ -40,32 +40,14 @@ func (n *Node) openMessenger(context.Context) error {
 		PairRateMax: n.options.PairRateMax,
 
 		Logger: n.options.Logger.With().Str("pkg", "messenger").Logger(),
-	})
+	}
+	if n.operator != nil {
+		n.voice = &voice{log: n.log, confirmed: n.log.Linearizable(), operator: n.operator, known: map[ao.ID]bool{}}
+		options.Voice = n.voice
+	}
+	n.messenger = messenger.Open(options)
 	n.onClose("messenger", func(context.Context) error { return n.messenger.Close() })
 	return nil
-}
-
-// weave is what the scheduler asks of the gateway.
-type weave struct{ gateway *gateway.Gateway }
-
-var _ aohttp.Weave = weave{}
-
-// Height is the newest block's.
-func (w weave) Height() uint64 { return w.gateway.Height() }
-
-// Confirmations says how deep an item or transaction lies.
-func (w weave) Confirmations(ctx context.Context, id ao.ID) (depth uint64, known bool, err error) {
-	record, err := w.gateway.Lookup(ctx, id)
-	if err != nil {
-		if ao.CodeOf(err) == ao.CodeNotFound {
-			return 0, false, nil
-		}
-		return 0, false, err
-	}
-	if height := w.gateway.Height(); height >= record.Height {
-		depth = height - record.Height
-	}
-	return depth, true, nil
 }
 
 // openServers starts to answer, on the ports of the units and on the gateway's
@@ -75,8 +57,10 @@ func (n *Node) openServers(context.Context) error {
 	base := aohttp.Base{Metrics: metrics, Logger: n.options.Logger.With().Str("pkg", "http").Logger()}
 	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
-	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
-	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.engine}, Elsewhere: n.courier})
+	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
+	mu := aohttp.NewMU(aohttp.MUOptions{
+		Base: base, Log: log, Weave: weave{n}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.engine}, Elsewhere: n.courier, Pusher: pusher{n.engine, n},
+	})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: log, Evaluator: n.engine, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),
@@ -157,18 +141,19 @@ func withOwn(own map[string]http.HandlerFunc, next http.Handler) http.Handler {
 
 func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"/healthz":     func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") },
-		"/readyz":      n.serveReady,
-		"/metrics":     metrics.Handler().ServeHTTP,
-		PathInfo:       n.serveInfo,
-		PathProcesses:  n.serveProcesses,
-		PathSequencing: n.serveSequencing,
-		PathReplay:     n.serveReplay,
-		PathMachine:    n.serveMachine,
-		PathOutbox:     n.serveOutbox,
-		PathParked:     n.serveParked,
-		PathTrace:      n.serveTrace,
-		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
+		"/healthz":      func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") },
+		"/readyz":       n.serveReady,
+		"/metrics":      metrics.Handler().ServeHTTP,
+		PathInfo:        n.serveInfo,
+		PathProcesses:   n.serveProcesses,
+		PathSequencing:  n.serveSequencing,
+		PathReplay:      n.serveReplay,
+		PathMachine:     n.serveMachine,
+		PathOutbox:      n.serveOutbox,
+		PathParked:      n.serveParked,
+		PathTrace:       n.serveTrace,
+		PathAuthorities: n.serveAuthorities,
+		PathCluster:     func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }
 
@@ -254,6 +239,7 @@ func (n *Node) newMetrics() *aohttp.Metrics {
 	gauge("wallaby_block_height", "Height of the gateway's newest block.", func() int { return int(n.gateway.Height()) })
 	gauge("wallaby_results_checked", "1 when the store of results has been read through since the start.", n.stateChecked)
 	m.Counter("wallaby_evaluations_total", "Messages evaluated, replays included.", func() float64 { return float64(n.engine.Status().EvaluationsTotal) })
+	m.Counter("wallaby_pushes_withheld_total", "Deliveries of pushes that a process with an Authority-Quorum did not get.", func() float64 { return float64(n.engine.Status().WithheldTotal) })
 	m.Counter("wallaby_vm_lost_total", "Virtual machines that crashed, hung or took too much, and were replaced.", func() float64 { return float64(n.engine.Status().LostTotal) })
 	m.Counter("wallaby_vm_failures_total", "Messages that cost their virtual machine twice and have no result.", func() float64 { return float64(n.engine.Status().VMFailuresTotal) })
 	delivery := func(name, help string, value func(messenger.Status) uint64) {

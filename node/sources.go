@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/arweave"
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
@@ -37,51 +40,84 @@ func ownerAddress(record gateway.Record) string {
 }
 
 // items gives the engine what a bare assignment names: a message of this
-// node's own log, or anything the gateway holds.
-type items struct {
-	log     aolog.Log
-	gateway *gateway.Gateway
-}
+// node's own log, or anything its gateway or another node's holds.
+type items struct{ node *Node }
 
 var _ engine.ItemSource = items{}
 
 // Item gives an item or transaction by id.
-func (s items) Item(ctx context.Context, id ao.ID) (engine.TxMeta, error) {
-	item, err := logItems{s.log}.Item(ctx, id)
+func (s items) Item(ctx context.Context, id ao.ID, withData bool) (engine.TxMeta, error) {
+	item, err := logItems{s.node.log}.Item(ctx, id)
 	if err == nil {
 		return metaOfItem(item), nil
 	}
 	if ao.CodeOf(err) != ao.CodeNotFound {
 		return engine.TxMeta{}, err
 	}
-	record, err := s.gateway.Lookup(ctx, id)
+	meta, err := s.stored(ctx, id, withData)
+	if ao.CodeOf(err) != ao.CodeNotFound {
+		return meta, err
+	}
+	answer, peerErr := s.node.peerTx(ctx, id, withData)
+	if peerErr != nil {
+		return engine.TxMeta{}, err
+	}
+	// The next time it is here. A gateway that does not take it, for want of the
+	// tokens that it moves, is no reason not to give it to the process.
+	if _, err := s.node.gateway.PutTx(ctx, answer.Tx); err != nil {
+		s.node.options.Logger.Debug().Err(err).Stringer("tx", id).Msg("a transaction of another node is not kept here")
+	}
+	return metaOfTx(answer.Tx, answer.Tx.Data), nil
+}
+
+// stored gives what this node's gateway has.
+func (s items) stored(ctx context.Context, id ao.ID, withData bool) (engine.TxMeta, error) {
+	record, err := s.node.gateway.Lookup(ctx, id)
 	if err != nil {
 		return engine.TxMeta{}, err
 	}
-	data, err := s.gateway.Data(ctx, id)
-	if err != nil {
-		return engine.TxMeta{}, err
+	var data []byte
+	if withData {
+		if data, err = s.node.gateway.Data(ctx, id); err != nil {
+			return engine.TxMeta{}, err
+		}
+	}
+	if record.Tx != nil {
+		return metaOfTx(record.Tx, data), nil
 	}
 	meta := engine.TxMeta{
 		ID: id, Signature: record.Signature, Owner: ownerAddress(record), OwnerKey: record.OwnerKey,
-		HasAnchor: record.Anchor != nil, Anchor: string(record.Anchor), Tags: record.Tags, Data: data,
+		Target: targetText(record.Target), Tags: record.Tags, Data: data,
 	}
-	if !record.Target.IsZero() {
-		meta.Target = record.Target.String()
+	// As it is for whoever has the item in the log.
+	if utf8.Valid(record.Anchor) {
+		meta.HasAnchor, meta.Anchor = record.Anchor != nil, string(record.Anchor)
 	}
 	return meta, nil
+}
+
+func metaOfTx(tx *arweave.Tx, data []byte) engine.TxMeta {
+	return engine.TxMeta{
+		ID: tx.ID, Signature: tx.Signature, Owner: dataitem.NativeAddress(tx.Owner), OwnerKey: tx.Owner,
+		HasAnchor: true, Anchor: base64.RawURLEncoding.EncodeToString(tx.LastTx),
+		Target: targetText(tx.TargetID()), Tags: tx.Tags, Data: data, BaseLayer: true,
+	}
 }
 
 func metaOfItem(item *dataitem.Item) engine.TxMeta {
 	meta := engine.TxMeta{
 		ID: item.ID(), Signature: item.Signature, Owner: item.Address(), OwnerKey: item.Owner,
-		Tags: item.Tags, Data: item.Data,
+		Target: targetText(item.TargetID()), Tags: item.Tags, Data: item.Data,
 	}
 	meta.Anchor, meta.HasAnchor = item.AnchorText()
-	if target := item.TargetID(); !target.IsZero() {
-		meta.Target = target.String()
-	}
 	return meta
+}
+
+func targetText(target ao.ID) string {
+	if target.IsZero() {
+		return ""
+	}
+	return target.String()
 }
 
 // logItems finds items and assignments of the log by id.

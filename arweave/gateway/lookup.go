@@ -41,6 +41,12 @@ func (g *Gateway) Data(ctx context.Context, id ao.ID) ([]byte, error) {
 	return g.readMended(ctx, &record)
 }
 
+// Whole reports whether all of a record's data is here.
+func (g *Gateway) Whole(record Record) (bool, error) {
+	whole, _, err := g.complete(&record)
+	return whole, err
+}
+
 // StoredItem gives a whole data item that is stored here. It does not ask the
 // fallback. Pinned files and base-layer transactions are no items.
 func (g *Gateway) StoredItem(_ context.Context, id ao.ID) (*dataitem.Item, error) {
@@ -64,6 +70,19 @@ func (g *Gateway) StoredItem(_ context.Context, id ao.ID) (*dataitem.Item, error
 		return nil, fmt.Errorf("%w: item %s: %w", ErrDamaged, id, err)
 	}
 	return it, nil
+}
+
+// StoredTx gives what is known of a base-layer transaction that is stored here. It
+// does not ask the fallback.
+func (g *Gateway) StoredTx(_ context.Context, id ao.ID) (Record, error) {
+	record, err := g.lookup(id)
+	if err != nil {
+		return Record{}, err
+	}
+	if record == nil || record.Tx == nil {
+		return Record{}, ao.Errorf(ao.CodeNotFound, "no transaction with the id %s is stored here", id)
+	}
+	return *record, nil
 }
 
 // Module gives what a compute unit needs of a module: its owner's address, its

@@ -15,7 +15,7 @@ func (a *app) processCommand() *cobra.Command {
 		Use:   "process",
 		Short: "Look at one process",
 	}
-	cmd.AddCommand(a.sequencingCommand(), a.setSequencingCommand(), a.attestationsCommand(), a.checkAttestationsCommand())
+	cmd.AddCommand(a.authoritiesCommand(), a.sequencingCommand(), a.setSequencingCommand(), a.attestationsCommand(), a.checkAttestationsCommand())
 	return cmd
 }
 

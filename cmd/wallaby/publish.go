@@ -58,6 +58,7 @@ func (a *app) spawnCommand() *cobra.Command {
 		tagFlags                   []string
 		scheduler, authority, data string
 		name, sequencing, machine  string
+		quorum                     string
 	)
 	cmd := &cobra.Command{
 		Use:   "spawn MODULE",
@@ -66,6 +67,7 @@ func (a *app) spawnCommand() *cobra.Command {
 are the node's own unless you name others. MODULE is an id, or the name of a
 module file that the node was started with.`,
 		Example: `  wallaby spawn aos2_0_6 --name counter
+  wallaby spawn aos2_0_6 --quorum 2/3
   wallaby spawn ISShJH1ij-hPPt9St5UFFr_8Ys3Kj5cyg7zrMGt7H9s --tag On-Boot=Data --data @boot.lua`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -85,11 +87,14 @@ module file that the node was started with.`,
 			if err != nil {
 				return err
 			}
+			trusted, err := a.authorityTags(cmd.Context(), info, authority, quorum)
+			if err != nil {
+				return err
+			}
 			if name != "" {
 				tags = append(tags, dataitem.Tag{Name: "Name", Value: name})
 			}
-			tags = append(tags,
-				dataitem.Tag{Name: ao.TagAuthority, Value: or(authority, info.Authority)},
+			tags = append(append(tags, trusted...),
 				dataitem.Tag{Name: ao.TagDataProtocol, Value: ao.DataProtocol},
 				dataitem.Tag{Name: ao.TagVariant, Value: ao.Variant},
 				dataitem.Tag{Name: ao.TagType, Value: ao.TypeProcess},
@@ -115,7 +120,8 @@ module file that the node was started with.`,
 	flags.StringVar(&sequencing, "sequencing", "", "how it is ordered: `MODE` solo, raft:3, raft:5 or cosigned:K/N (default the node's)")
 	flags.StringVar(&machine, "vm", "", "the virtual machine that runs it, by its `NAME` in wallaby vm list (default the node's)")
 	flags.StringVar(&scheduler, "scheduler", "", "scheduler `ADDRESS` (default the node's)")
-	flags.StringVar(&authority, "authority", "", "`ADDRESS` trusted to push messages (default the node's)")
+	flags.StringVar(&authority, "authority", "", "`ADDRESS` trusted to push messages, or a list with commas (default the node's)")
+	flags.StringVar(&quorum, "quorum", "", "take pushes that `K/N` of the authorities have delivered (default authorities: the operators of the cluster's nodes)")
 	flags.StringVar(&data, "data", " ", "data, or @FILE, or - for standard input")
 	return cmd
 }

@@ -1,6 +1,6 @@
 // What the messenger does with results: messages and spawns, until quiet.
 import assert from 'node:assert/strict'
-import { printed, tagOf } from '../lib/world.mjs'
+import { getJSON, printed, tagOf } from '../lib/world.mjs'
 import { until } from '../lib/suite.mjs'
 
 const STROKES = 20
@@ -78,6 +78,55 @@ export async function pushing (suite, world) {
       process: child, Owner: parent, data: 'return Told', tags: [{ name: 'Action', value: 'Eval' }]
     })
     assert.equal(printed(result), parent)
+  })
+
+  await suite.test('what was pushed is not pushed twice, also when somebody asks', async () => {
+    const [one, two] = [await world.spawn(), await world.spawn()]
+    const { message } = await world.evaluate(one, `ao.send({ Target = "${two}", Action = "Note", Data = "once" })`)
+    const notes = async () => (await world.log(two)).filter(entry => tagOf(entry.message, 'Action') === 'Note').length
+    await world.untilEqual('the note is there', notes, 1)
+    const push = async (number, query = '') => {
+      const response = await fetch(`${world.node.mu}/push/${message}/${number}${query}`, { method: 'POST' })
+      return [response.status, await response.json()]
+    }
+    const accepted = [202, { message: 'Processing Message Result', id: message }]
+    assert.deepEqual(await push(0), accepted)
+    assert.deepEqual(await push(0, `?process-id=${one}`), accepted)
+    assert.equal((await push(1))[0], 400)
+    const [status, { error }] = await push('first')
+    assert.deepEqual([status, error], [400, "'number' parameter must be a valid number"])
+    await world.evaluate(two, 'return 1')
+    assert.equal(await notes(), 1)
+  })
+
+  await suite.test('a message is assigned to whom its tag Assignments names', async () => {
+    const [sender, target, other] = [await world.spawn(), await world.spawn(), await world.spawn()]
+    for (const process of [target, other]) {
+      await world.evaluate(process, `
+        ao.addAssignable("note", { Action = "Note" })
+        Handlers.add("note", { Action = "Note" }, function(msg) Note = msg.Data .. " from " .. msg.From end)`)
+    }
+    await world.evaluate(sender,
+      `ao.send({ Target = "${target}", Action = "Note", Data = "for both", Assignments = { "${other}" } })`)
+    for (const process of [target, other]) {
+      await world.untilEqual('the note is there', () => world.read(process, 'return tostring(Note)'), `for both from ${sender}`)
+    }
+    const { assignment, message } = (await world.log(other)).at(-1)
+    assert.equal(message, null)
+    assert.equal(tagOf(assignment, 'Message'), (await world.log(target)).at(-1).message.id)
+  })
+
+  await suite.test('what is assigned from the base layer must lie deep enough', async () => {
+    const sender = await world.spawn()
+    const { message } = await world.send(sender, { Action: 'Deep' }, 'deep')
+    const receiver = await world.spawn({ tags: [{ name: 'Settlement-Depth', value: '1000' }] })
+    const assign = () => world.ao.assign({ process: receiver, message, baseLayer: true })
+    await assert.rejects(assign, /Not enough confirmations to assign: .* of 1000: try again in \d+ blocks, about \d+ minutes/)
+    await getJSON(`${world.node.gateway}/mine/1000`)
+    const assignment = await assign()
+    const result = await world.ao.result({ process: receiver, message: assignment })
+    assert.equal(result.Error, undefined)
+    assert.equal((await world.log(receiver)).at(-1).assignment.id, assignment)
   })
 
   await suite.test('a message to a wallet is uploaded, not scheduled', async () => {
