@@ -117,8 +117,20 @@ func (n *Node) changeOutbox(ctx context.Context, order outboxOrder) (change Outb
 
 // changeEffect has the node do it that delivers the effect.
 func (n *Node) changeEffect(ctx context.Context, order outboxOrder) (changed int, err error) {
-	if _, _, err := n.engine.Outbox().Get(order.Effect); err != nil {
+	effect, _, err := n.engine.Outbox().Get(order.Effect)
+	if err != nil {
 		return 0, err
+	}
+	many, err := n.deliveredByMany(ctx, effect)
+	if err != nil {
+		return 0, err
+	}
+	if many {
+		change, err := n.changeMany(ctx, order)
+		if err == nil && change.Changed == 0 {
+			err = ao.Errorf(ao.CodeConflict, "effect %s is dead at none of the nodes that deliver it: only a dead one can be redriven or dropped", order.Effect)
+		}
+		return change.Changed, err
 	}
 	process := order.Effect.Process
 	if n.log.Leads(process) {
@@ -194,13 +206,7 @@ func (n *Node) carryOut(ctx context.Context, order outboxOrder) (changed int, er
 		change = outbox.Drop
 	}
 	if order.Effect != (engine.EffectKey{}) {
-		if !n.log.Leads(order.Effect.Process) {
-			return 0, ao.Errorf(ao.CodeUnavailable, "another node delivers what process %s sends since a moment ago: try again", order.Effect.Process)
-		}
-		if err := change(order.Effect); err != nil {
-			return 0, err
-		}
-		return 1, nil
+		return n.carryOutOne(ctx, order.Effect, change)
 	}
 	q := engine.OutboxQuery{Process: order.Process, Cascade: order.Cascade, State: order.State, Limit: outboxLimitMax}
 	for {
@@ -210,10 +216,14 @@ func (n *Node) carryOut(ctx context.Context, order outboxOrder) (changed int, er
 		}
 		for _, effect := range page {
 			q.After = effect.Key()
-			if !n.log.Leads(effect.Process) {
+			mine, err := n.delivers(ctx, effect)
+			if err != nil {
+				return changed, err
+			}
+			if !mine {
 				continue
 			}
-			err := change(q.After)
+			err = change(q.After)
 			switch {
 			case err == nil:
 				changed++
@@ -225,6 +235,40 @@ func (n *Node) carryOut(ctx context.Context, order outboxOrder) (changed int, er
 			return changed, nil
 		}
 	}
+}
+
+// carryOutOne does it with one effect, if this node delivers that. Where many do,
+// each has an outcome of its own.
+func (n *Node) carryOutOne(ctx context.Context, key engine.EffectKey, change func(engine.EffectKey) error) (changed int, err error) {
+	effect, state, err := n.engine.Outbox().Get(key)
+	if err != nil {
+		return 0, err
+	}
+	many, err := n.deliveredByMany(ctx, effect)
+	if err != nil {
+		return 0, err
+	}
+	mine, err := n.delivers(ctx, effect)
+	switch {
+	case err != nil:
+		return 0, err
+	case many && (!mine || state != engine.EffectDead):
+		return 0, nil
+	case !mine:
+		return 0, ao.Errorf(ao.CodeUnavailable, "another node delivers what process %s sends since a moment ago: try again", key.Process)
+	}
+	if err := change(key); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+// delivers reports whether this node delivers an effect.
+func (n *Node) delivers(ctx context.Context, effect engine.Effect) (bool, error) {
+	if n.log.Leads(effect.Process) {
+		return true, nil
+	}
+	return n.deliversToo(ctx, effect)
 }
 
 // deliverer names another node that delivers what a process sends, if one does.

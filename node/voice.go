@@ -71,6 +71,27 @@ func (v *voice) counts(ctx context.Context, log aolog.Log, process ao.ID) (bool,
 	return counts, nil
 }
 
+// deliveredByMany reports whether nodes beside the leader may deliver an effect,
+// each with its own key.
+func (n *Node) deliveredByMany(ctx context.Context, effect engine.Effect) (bool, error) {
+	if n.voice == nil {
+		return false, nil
+	}
+	for _, recipient := range messenger.Recipients(effect) {
+		entry, err := n.voice.confirmed.Read(ctx, recipient, 0)
+		if errors.Is(err, aolog.ErrProcessUnknown) || errors.Is(err, aolog.ErrEntryUnknown) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if a, err := authoritiesOf(entry); err == nil && a.Quorum > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // deliversToo reports whether this node delivers an effect with its own key, beside
 // the leader. If it had not heard of the recipient, it begins to.
 func (n *Node) deliversToo(ctx context.Context, effect engine.Effect) (bool, error) {
