@@ -3,8 +3,10 @@ package messenger
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
@@ -70,9 +72,14 @@ func messageDraft(effect engine.Effect, from sender) (draft dataitem.Draft, assi
 	if err != nil {
 		return draft, nil, err
 	}
-	target, err := ao.ParseID(b.Target)
-	if err != nil {
-		return draft, nil, permanent("the message has no target that could be a process or a wallet: %v", err)
+	var target []byte
+	wallet := isEthereumAddress(b.Target)
+	if !wallet {
+		id, err := ao.ParseID(b.Target)
+		if err != nil {
+			return draft, nil, permanent("the message has no target that could be a process or a wallet: %v", err)
+		}
+		target = id[:]
 	}
 	if len(b.Anchor) != 32 {
 		return draft, nil, permanent("the message's Anchor has %d bytes: it must have 32, which ao.send sees to", len(b.Anchor))
@@ -85,7 +92,21 @@ func messageDraft(effect engine.Effect, from sender) (draft dataitem.Draft, assi
 		dataitem.Tag{Name: ao.TagFromModule, Value: from.module},
 	)
 	tags = withRoot(tags, effect.Root)
-	return dataitem.Draft{Target: target[:], Anchor: []byte(b.Anchor), Tags: tags, Data: b.data()}, b.assignments(), nil
+	if wallet {
+		tags = append(tags, dataitem.Tag{Name: tagTarget, Value: b.Target})
+	}
+	return dataitem.Draft{Target: target, Anchor: []byte(b.Anchor), Tags: tags, Data: b.data()}, b.assignments(), nil
+}
+
+// tagTarget names a wallet whose address does not fit into an item's target.
+const tagTarget = "Target"
+
+// isEthereumAddress reports whether a text is the address by which processes know
+// an Ethereum wallet: 20 bytes, where an item's target has 32.
+func isEthereumAddress(text string) bool {
+	digits, ok := strings.CutPrefix(text, "0x")
+	b, err := hex.DecodeString(digits)
+	return ok && err == nil && len(b) == 20
 }
 
 // assignments gives whom else a message is to be assigned to: a list as the value

@@ -47,7 +47,9 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 	if err != nil {
 		return nil, err
 	}
-	item, err := m.create(ctx, draft, ao.ID(draft.Target))
+	var target ao.ID
+	copy(target[:], draft.Target)
+	item, err := m.create(ctx, draft, target)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +64,10 @@ func (m *Messenger) deliverMessage(ctx context.Context, effect engine.Effect, fr
 // another scheduler, or onto the weave for a wallet to find.
 func (m *Messenger) send(ctx context.Context, item *dataitem.Item) error {
 	target := item.TargetID()
+	if target.IsZero() { // a wallet's address that is no id
+		_, err := m.options.Uploader.PutItem(ctx, item)
+		return err
+	}
 	// What a process began with never changes: in a cluster its head would take a
 	// round trip to the leader.
 	_, err := m.options.Log.Read(ctx, target, 0)

@@ -211,6 +211,26 @@ func TestWalletsFindTheirMessagesOnTheWeave(t *testing.T) {
 	}
 }
 
+// TestEthereumWalletsFindTheirMessages: a process answers such a wallet by the
+// address it knows, which is no item's target.
+func TestEthereumWalletsFindTheirMessages(t *testing.T) {
+	w := newWorld(t)
+	sender := logtest.Spawn(t, w.log, "sender")
+	const wallet = "0x5d054d55c3893420038f2312be5250b17Ed13B52"
+	body := message(ao.ID{}, 1, "notice")
+	body["Target"] = wallet
+	effect := w.outbox.put(t, sender, 1, engine.EffectMessage, body)
+	w.deliver()
+	done, _ := w.outbox.effect(effect.Key())
+	if len(w.weave.items) != 1 || done.Delivered[0] != w.weave.items[0].ID() {
+		t.Fatalf("uploaded %v, delivered %v", w.weave.items, done.Delivered)
+	}
+	item := w.weave.items[0]
+	if len(item.Target) != 0 || item.Tags.Get("Target") != wallet || string(item.Data) != "notice" || item.Verify() != nil {
+		t.Errorf("uploaded with target %x, tags %v, data %q", item.Target, item.Tags, item.Data)
+	}
+}
+
 func TestWhatCannotBeDeliveredIsDeadAndSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	sender, target := logtest.Spawn(t, w.log, "sender"), logtest.Spawn(t, w.log, "target")

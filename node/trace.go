@@ -263,7 +263,10 @@ func (t *tracing) caused(ctx context.Context, id ao.ID, effect engine.Effect, or
 // elsewhere says where something is that was delivered and is not in this log.
 func (n *Node) elsewhere(ctx context.Context, target string) string {
 	id, err := ao.ParseID(target)
-	if err != nil {
+	switch {
+	case err != nil && strings.HasPrefix(target, "0x"):
+		return "uploaded for wallet " + target
+	case err != nil:
 		return "it is not in this node's log"
 	}
 	if _, err := n.log.Head(ctx, id); err == nil {
