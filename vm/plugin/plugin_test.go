@@ -5,7 +5,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,8 +83,30 @@ func (p sickProcess) Handle(ctx context.Context, call vm.Call) (vm.Output, error
 		}
 	case `"PANIC"`:
 		panic("as told")
+	case `"FREEZE"`:
+		return vm.Output{}, syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case `"FILES"`:
+		return vm.Output{Response: strconv.AppendInt(nil, int64(openAll()), 10)}, nil
 	}
 	return p.Process.Handle(ctx, call)
+}
+
+// openAll opens files until it may not, and says how many those were.
+func openAll() int {
+	var files []*os.File
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
+	for len(files) < 1<<20 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		files = append(files, f)
+	}
+	return len(files)
 }
 
 func open(tb testing.TB, o plugin.Options) *plugin.Driver {
@@ -184,6 +209,33 @@ func TestAWorkerThatHangsAtTheStartIsReplaced(t *testing.T) {
 	}
 	if got, err := tell(t, start(t, driver, vm.Config{}), "count"); err != nil || got != `"2"` {
 		t.Errorf("after both: %s, %v", got, err)
+	}
+}
+
+// TestAWorkerThatFreezesIsReplaced stops a worker in the middle of a message that
+// may take as long as it likes: nothing but the health check can see it.
+func TestAWorkerThatFreezesIsReplaced(t *testing.T) {
+	driver := open(t, plugin.Options{PingTimeoutMS: 1})
+	_, err := tell(t, start(t, driver, vm.Config{}), "FREEZE")
+	if lost, ok := errors.AsType[*vm.LostError](err); !ok || !strings.Contains(lost.Reason, "does not answer") {
+		t.Fatalf("error %v", err)
+	}
+	if got, err := tell(t, start(t, driver, vm.Config{}), "count"); err != nil || got != `"2"` {
+		t.Errorf("after it: %s, %v", got, err)
+	}
+}
+
+func TestAWorkerOpensSoManyFiles(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: only Linux bounds the files of another process")
+	}
+	const most = 64
+	got, err := tell(t, start(t, open(t, plugin.Options{OpenFilesMax: most}), vm.Config{}), "FILES")
+	if n, _ := strconv.Atoi(got); err != nil || n == 0 || n >= most {
+		t.Errorf("it opened %s files, %v", got, err)
+	}
+	if got, err := tell(t, start(t, open(t, plugin.Options{}), vm.Config{}), "FILES"); err != nil || len(got) < 3 {
+		t.Errorf("without a bound it opened %s files, %v", got, err)
 	}
 }
 

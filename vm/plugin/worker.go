@@ -82,7 +82,7 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		return nil, fmt.Errorf("start %s: it does not behave as a plugin of this wallaby (%s)", o.Path, strings.TrimSpace(first))
 	}
-	w.watch.Go(func() { w.check(protocol, o.MemoryBytesMax) })
+	w.watch.Go(func() { w.check(protocol, o) })
 	return w, ctx.Err()
 }
 
@@ -93,23 +93,40 @@ func (w *worker) pid() int {
 	return 0
 }
 
-// check ends a worker that takes too much memory or no longer answers.
-func (w *worker) check(protocol plugin.ClientProtocol, memoryBytesMax uint64) {
+// check ends a worker that takes too much memory or no longer answers. It looks
+// at the memory while it waits for an answer, too: go-plugin waits for ever.
+func (w *worker) check(protocol plugin.ClientProtocol, o Options) {
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
-	for n := 1; ; n++ {
+	answered := make(chan error, 1)
+	patience := max(1, int(time.Duration(o.PingTimeoutMS)*time.Millisecond/checkInterval))
+	for n, waiting := 0, 0; ; {
 		select {
 		case <-w.done:
 			return
+		case err := <-answered:
+			if err != nil {
+				w.stop("it does not answer")
+				return
+			}
+			waiting = 0
+			continue
 		case <-ticker.C:
 		}
-		if resident := residentBytes(w.pid()); memoryBytesMax > 0 && resident > memoryBytesMax {
-			w.stop(fmt.Sprintf("it holds %d MB of memory and may hold %d", resident>>20, memoryBytesMax>>20))
+		n++
+		if resident := residentBytes(w.pid()); o.MemoryBytesMax > 0 && resident > o.MemoryBytesMax {
+			w.stop(fmt.Sprintf("it holds %d MB of memory and may hold %d", resident>>20, o.MemoryBytesMax>>20))
 			return
 		}
-		if n%pingEvery == 0 && protocol.Ping() != nil {
+		switch {
+		case waiting > patience:
 			w.stop("it does not answer")
 			return
+		case waiting > 0:
+			waiting++
+		case n%pingEvery == 0:
+			waiting = 1
+			w.watch.Go(func() { answered <- protocol.Ping() })
 		}
 	}
 }
