@@ -259,7 +259,7 @@ func TestDescribe(t *testing.T) {
 func TestWhatDoesNotStartIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	script := filepath.Join(dir, "wallaby-vm-broken")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho my library is missing >&2\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"notes.txt", "wallaby-vm-text"} {
@@ -276,10 +276,11 @@ func TestWhatDoesNotStartIsNamed(t *testing.T) {
 	if driver.Name() != "broken" {
 		t.Errorf("it is called %q", driver.Name())
 	}
-	if _, err := driver.Describe(t.Context()); err == nil || !strings.Contains(err.Error(), script) {
+	if _, err := driver.Describe(t.Context()); err == nil || !strings.Contains(err.Error(), script) || !strings.Contains(err.Error(), "my library is missing") {
 		t.Errorf("error %v", err)
 	}
-	if formats := driver.Formats(); len(formats) != 0 || len(warnings) != 1 {
+	warnings = nil
+	if formats := driver.Formats(); len(formats) != 0 || len(warnings) != 2 || !strings.Contains(warnings[1], script) {
 		t.Errorf("formats %q, warnings %q", formats, warnings)
 	}
 }

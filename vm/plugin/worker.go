@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,13 +64,14 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 	w := &worker{dir: dir, socket: filepath.Join(dir, "calls"), done: make(chan struct{}), modules: map[string]bool{}}
 	command := exec.Command(o.Path)
 	command.Env = append(os.Environ(), SocketVariable+"="+w.socket, CacheVariable+"="+o.CacheDir)
+	said := &stderr{warn: o.Warn}
 	w.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  Handshake,
 		Plugins:          plugin.PluginSet{"vm": &nothing{}},
 		Cmd:              command,
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           hclog.NewNullLogger(),
-		Stderr:           stderrTo{o.Warn},
+		Stderr:           said,
 		StartTimeout:     startTimeout,
 	})
 	protocol, err := w.client.Client()
@@ -78,9 +80,10 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 	}
 	if err != nil {
 		w.kill("it did not start")
-		// go-plugin explains itself in several lines.
+		// go-plugin explains itself in several lines; what the program said last is
+		// a better reason.
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, fmt.Errorf("start %s: it does not behave as a plugin of this wallaby (%s)", o.Path, strings.TrimSpace(first))
+		return nil, fmt.Errorf("start %s: it does not behave as a plugin of this wallaby (%s)", o.Path, cmp.Or(said.latest(), strings.TrimSpace(first)))
 	}
 	w.watch.Go(func() { w.check(protocol, o) })
 	return w, ctx.Err()
@@ -222,12 +225,30 @@ func (w *worker) ask(ctx context.Context, request frame, timeoutMS int64) (frame
 	return answer, answer.err()
 }
 
-// stderrTo passes on what a plugin says.
-type stderrTo struct{ warn func(string) }
+// stderr passes on what a plugin says, and remembers the last of it.
+type stderr struct {
+	warn func(string)
 
-func (s stderrTo) Write(b []byte) (int, error) {
+	mu   sync.Mutex
+	last string
+}
+
+// saidMax bounds what is remembered.
+const saidMax = 300
+
+// Write takes a line or a part of one.
+func (s *stderr) Write(b []byte) (int, error) {
 	if text := strings.TrimSpace(string(b)); text != "" {
+		s.mu.Lock()
+		s.last = strings.ToValidUTF8(text[:min(len(text), saidMax)], "")
+		s.mu.Unlock()
 		s.warn(text)
 	}
 	return len(b), nil
+}
+
+func (s *stderr) latest() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
