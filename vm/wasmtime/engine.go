@@ -77,7 +77,7 @@ func (e *Engine) Compile(_ context.Context, bytes []byte, imports []wasm.Import,
 	}
 	module, err := wt.NewModule(e.engine, bytes)
 	if err != nil {
-		return nil, &vm.UnsupportedError{Feature: fmt.Sprintf("wasmtime cannot compile it: %v", err)}
+		return nil, &vm.UnsupportedError{Feature: "wasmtime cannot compile it: " + words(err)}
 	}
 	if compiled, err = module.Serialize(); err != nil {
 		return nil, fmt.Errorf("serialize compiled code: %w", err)
