@@ -47,7 +47,7 @@ func signature(params, results []byte) []byte {
 	return join([]byte{0x60}, sized(params), sized(results))
 }
 
-func i32(n int64) []byte         { return append([]byte{0x41}, sleb(n)...) }
+func i32(n int64) []byte         { return append([]byte{0x41}, sleb(int64(int32(n)))...) }
 func i64(n int64) []byte         { return append([]byte{0x42}, sleb(n)...) }
 func f32(bits uint32) []byte     { return binary.LittleEndian.AppendUint32([]byte{0x43}, bits) }
 func f64(bits uint64) []byte     { return binary.LittleEndian.AppendUint64([]byte{0x44}, bits) }

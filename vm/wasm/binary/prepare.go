@@ -67,7 +67,7 @@ func (e *UnsupportedError) Error() string { return "module is not supported: it 
 
 // passVersion changes whenever a pass changes what it writes, so that compiled
 // code and fingerprints of before are not taken for those of after.
-const passVersion = 8
+const passVersion = 9
 
 // Fingerprint names a module together with all that Prepare does to it.
 func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
@@ -109,6 +109,9 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 		m.meterBudget()
 	}
 	m.canonicalizeNaN()
+	if info.SIMD {
+		m.replaceLanes()
+	}
 	m.internalizeMemcpy()
 	m.boundMemory()
 	if info.Memory64 && o.Lower64 {
