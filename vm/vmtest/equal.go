@@ -40,13 +40,10 @@ func EqualWithin(t *testing.T, contenders []Contender, source vm.Source, message
 
 // EqualModule gives a module of ours its messages, and compares the state after
 // each.
-func EqualModule(t *testing.T, contenders []Contender, format string, m Module) {
+func EqualModule(t *testing.T, contenders []Contender, format string, m Module, gas uint64) {
 	t.Helper()
-	equal(t, contenders, vm.Source{Format: format, Bytes: m.Wasm}, m.Messages, moduleGas, 1)
+	equal(t, contenders, vm.Source{Format: format, Bytes: m.Wasm}, m.Messages, gas, 1)
 }
-
-// moduleGas is more than any command of ours takes that ends.
-const moduleGas = 30_000_000
 
 func equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]byte, gas uint64, rootEvery int) int {
 	t.Helper()
