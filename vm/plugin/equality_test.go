@@ -92,6 +92,8 @@ func number(t *testing.T, name string, standard int) int {
 // states must be the same bytes.
 func TestEnginesAreEqual(t *testing.T) {
 	for _, module := range []struct{ file, format string }{
+		{"aos.wasm", wasm.FormatWasm64},
+		{"process.wasm", wasm.FormatWasm64},
 		{"aos2_0_1.wasm", wasm.FormatWasm64},
 		{"aos2_0_3.wasm", wasm.FormatWasm64},
 		{"aos2_0_6.wasm", wasm.FormatWasm64},
