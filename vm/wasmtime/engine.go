@@ -6,7 +6,6 @@ package wasmtime
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	wt "github.com/bytecodealliance/wasmtime-go/v39"
 
@@ -47,7 +46,7 @@ func NewEngine(o Options) *Engine {
 	config.SetWasmThreads(false)
 	return &Engine{
 		engine: wt.NewEngineWithConfig(config),
-		cache:  wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmtime " + Version + " " + runtime.GOOS + " " + runtime.GOARCH},
+		cache:  wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmtime " + Version + " " + wasm.Machine()},
 	}
 }
 
