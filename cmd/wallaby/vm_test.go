@@ -26,7 +26,7 @@ func TestVMListNamesWhatIsThereAndWhatIsMissing(t *testing.T) {
 		lines[name] += rest
 	}
 	for name, want := range map[string]string{
-		"wazero": "left out: the name is taken", "wazero-interpreter": "built in", "broken": filepath.Join(dir, "wallaby-vm-broken") + ": it does not behave as a plugin",
+		"wazero": "left out: the name is taken", "wazero-interpreter": "vectors", "broken": filepath.Join(dir, "wallaby-vm-broken") + ": it does not behave as a plugin",
 		"wasmer": "run make plugins", "wasmtime": "run make plugins",
 	} {
 		if !strings.Contains(lines[name], want) {

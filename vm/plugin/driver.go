@@ -115,7 +115,7 @@ func (d *Driver) Describe(ctx context.Context) (About, error) {
 		d.about = about
 		d.mu.Unlock()
 	}
-	return About{Engine: about.Engine, Needs: about.Needs, Formats: about.Formats}, nil
+	return About{Engine: about.Engine, Needs: about.Needs, Can: about.Can, Formats: about.Formats}, nil
 }
 
 // worker gives the worker with the fewest processes, starting or replacing it.

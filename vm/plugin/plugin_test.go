@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	plugin.Serve(sick{driver}, plugin.About{Engine: "test 1"})
+	plugin.Serve(sick{driver}, plugin.About{Engine: "test 1", Can: []string{"crash"}, Needs: []string{"care"}})
 }
 
 // sick is a driver whose processes crash, hang or grow when they are told to.
@@ -251,7 +252,7 @@ func TestAPanicInAWorkerIsAnError(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	about, err := open(t, plugin.Options{}).Describe(t.Context())
-	if err != nil || about.Engine != "test 1" || len(about.Formats) != len(wasm.Formats()) {
+	if err != nil || about.Engine != "test 1" || !slices.Equal(about.Can, []string{"crash"}) || !slices.Equal(about.Needs, []string{"care"}) || len(about.Formats) != len(wasm.Formats()) {
 		t.Errorf("%+v, %v", about, err)
 	}
 }
