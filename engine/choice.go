@@ -21,6 +21,9 @@ type MachineChoice struct {
 	Agreed    uint64 `json:"agreed,omitempty"`
 	// Refused says why the last candidate was not taken.
 	Refused string `json:"refused,omitempty"`
+	// Failure is the message that the process waits before, if it cost its machine
+	// twice.
+	Failure *MachineFailure `json:"failure,omitempty"`
 }
 
 // ShadowMax bounds the messages on which a candidate has to agree.
@@ -104,12 +107,17 @@ func (e *Engine) Machine(ctx context.Context, process ao.ID) (MachineChoice, err
 	if err != nil {
 		return MachineChoice{}, err
 	}
+	next, err := e.store.next(process)
+	if err != nil {
+		return MachineChoice{}, fmt.Errorf("read progress of process %s: %w", process, err)
+	}
 	e.choices.mu.Lock()
 	defer e.choices.mu.Unlock()
 	made := e.choices.made[process]
 	return MachineChoice{
 		Process: process, VM: serving.module.driver,
 		Candidate: made.Candidate, Shadow: made.Shadow, Agreed: e.choices.agreed[process], Refused: made.Refused,
+		Failure: e.failures.before(process, next),
 	}, nil
 }
 

@@ -21,6 +21,7 @@ type Engine struct {
 	dryRuns   *dryRunPool
 	forks     *forkCache
 	choices   *choices
+	failures  failures
 	counters  counters
 	places    places
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/vm"
@@ -12,6 +13,59 @@ import (
 type loss struct {
 	nonce uint64
 	known bool
+}
+
+// MachineFailure is a message that cost its virtual machine twice in a row, and so
+// has no result yet.
+type MachineFailure struct {
+	Nonce  uint64 `json:"nonce"`
+	Reason string `json:"reason"` // of the last loss
+	Times  uint64 `json:"times"`  // how often two in a row were lost at this nonce
+	next   uint64 // the first nonce without a result, which is not below Nonce
+}
+
+// failuresMax bounds the failures that are remembered.
+const failuresMax = 1000
+
+// failures remembers for operators which processes wait before such a message. It
+// is safe for concurrent use.
+type failures struct {
+	mu sync.Mutex
+	of map[ao.ID]MachineFailure
+}
+
+func (f *failures) add(process ao.ID, nonce, next uint64, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of == nil {
+		f.of = map[ao.ID]MachineFailure{}
+	}
+	failure := f.of[process]
+	if failure.Nonce != nonce {
+		failure = MachineFailure{Nonce: nonce}
+	}
+	failure.Reason, failure.next = reason, next
+	failure.Times++
+	for other := range f.of {
+		if len(f.of) < failuresMax {
+			break
+		}
+		delete(f.of, other)
+	}
+	f.of[process] = failure
+}
+
+// before gives the failure that a process waits before whose first nonce without a
+// result is next; nil if there is none, or the process has gone on.
+func (f *failures) before(process ao.ID, next uint64) *MachineFailure {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	failure, ok := f.of[process]
+	if !ok || failure.next != next {
+		delete(f.of, process)
+		return nil
+	}
+	return &failure
 }
 
 // lost deals with a machine that is gone: it crashed, hung or took too much. The
@@ -39,9 +93,10 @@ func (e *Engine) lost(p *process, err error) (again bool, failure error) {
 		return true, nil
 	}
 	e.counters.vmFailures.Add(1)
+	e.failures.add(p.id, at, p.next, gone.Reason)
 	log.Msg("the virtual machine was lost twice at this message")
 	return false, &ao.Error{
-		Code:    ao.CodeInternal,
+		Code:    ao.CodeUnavailable,
 		Message: fmt.Sprintf("the virtual machine of process %s was lost twice at nonce %d (%s): the message has no result yet and is tried again later", p.id, at, gone.Reason),
 		Cause:   err,
 	}

@@ -3,6 +3,8 @@ package engine
 import (
 	"strings"
 	"testing"
+
+	"github.com/wallaby-ao/wallaby/ao"
 )
 
 // TestALostMachineCostsOneAttempt loses the machine at a message once: nobody
@@ -31,11 +33,14 @@ func TestAMessageThatLosesItsMachineTwiceHasNoResult(t *testing.T) {
 	p := b.spawn()
 	b.output(p, b.send(p, "add a"))
 	crash := b.send(p, "broken b")
-	if _, err := b.Result(b.Context(), p, crash); err == nil || !strings.Contains(err.Error(), "lost twice at nonce 2") {
+	if _, err := b.Result(b.Context(), p, crash); ao.CodeOf(err) != ao.CodeUnavailable || !strings.Contains(err.Error(), "lost twice at nonce 2") {
 		t.Fatalf("error %v", err)
 	}
 	if s := b.Status(); s.VMFailuresTotal == 0 {
 		t.Error("the failure is not counted")
+	}
+	if m, err := b.Machine(b.Context(), p); err != nil || m.Failure == nil || m.Failure.Nonce != 2 || m.Failure.Times == 0 || m.Failure.Reason == "" {
+		t.Errorf("an operator sees %+v, %v", m.Failure, err)
 	}
 	other := b.spawn()
 	if got := b.output(other, b.send(other, "add x")); got != `",x"` {
@@ -46,6 +51,9 @@ func TestAMessageThatLosesItsMachineTwiceHasNoResult(t *testing.T) {
 		result, err := b.Result(b.Context(), p, crash)
 		return err == nil && string(result.Result.Output) == `",a,b"`
 	})
+	if m, err := b.Machine(b.Context(), p); err != nil || m.Failure != nil {
+		t.Errorf("an operator still sees %+v, %v", m.Failure, err)
+	}
 }
 
 // TestADryRunOnALostMachineIsRunOnAnother loses the machine of a copy.

@@ -93,7 +93,7 @@ race() {
 		if [ -d "$name" ]; then packages+=("./$name"); fi
 	done
 	# Engines are compared by unit; with the race detector that takes very long.
-	"$testsum" gotest "$counts" "go test -race" -race -skip '^TestEnginesAreEqual|^TestStatesMove|^TestHostile|^TestAReference' -timeout 15m "${packages[@]}"
+	"$testsum" gotest "$counts" "go test -race" -race -skip '^TestEnginesAreEqual|^TestStatesMove|^TestHostile|^TestAReference|^TestMicro|^TestVectors|^TestRandom' -timeout 15m "${packages[@]}"
 }
 
 # fuzz runs every target for a short time. The committed corpora run with the

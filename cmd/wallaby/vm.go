@@ -30,6 +30,7 @@ type machineInfo struct {
 	Name    string   `json:"name"`
 	Engine  string   `json:"engine,omitempty"`
 	From    string   `json:"from"`
+	Can     []string `json:"can,omitempty"`
 	Needs   []string `json:"needs,omitempty"`
 	Formats []string `json:"formats,omitempty"`
 	Problem string   `json:"problem,omitempty"`
@@ -56,9 +57,9 @@ wallaby-vm-NAME beside it or in --plugin-dir.`,
 				if m.Problem != "" {
 					state = m.Problem
 				}
-				rows = append(rows, []string{m.Name, orDash(m.Engine), state, m.From, orDash(strings.Join(m.Needs, ", "))})
+				rows = append(rows, []string{m.Name, orDash(m.Engine), state, orDash(strings.Join(m.Can, ", ")), m.From, orDash(strings.Join(m.Needs, ", "))})
 			}
-			return a.printTable([]string{"VM", "ENGINE", "RUNS", "FROM", "NEEDS"}, rows)
+			return a.printTable([]string{"VM", "ENGINE", "RUNS", "CAN", "FROM", "NEEDS"}, rows)
 		},
 	}
 	cmd.Flags().StringArrayVar(&dirs, "plugin-dir", nil, "look for plugins in this `DIR`, too (repeatable)")
@@ -87,8 +88,8 @@ const describeTimeout = 30 * time.Second
 func listMachines(ctx context.Context, dirs []string) []machineInfo {
 	version := "wazero " + moduleVersion("github.com/tetratelabs/wazero")
 	machines := []machineInfo{
-		{Name: "wazero", Engine: version + ", compiler", From: "built in", Formats: wasm.Formats()},
-		{Name: "wazero-interpreter", Engine: version + ", interpreter", From: "built in", Formats: wasm.Formats()},
+		{Name: "wazero", Engine: version + ", compiler", From: "built in", Can: []string{"vectors", "code cache"}, Formats: wasm.Formats()},
+		{Name: "wazero-interpreter", Engine: version + ", interpreter", From: "built in", Can: []string{"vectors"}, Formats: wasm.Formats()},
 	}
 	have := func(name string) bool {
 		return slices.ContainsFunc(machines, func(m machineInfo) bool { return m.Name == name })
@@ -104,7 +105,7 @@ func listMachines(ctx context.Context, dirs []string) []machineInfo {
 		asking, cancel := context.WithTimeout(ctx, describeTimeout)
 		about, err := driver.Describe(asking)
 		cancel()
-		m.Engine, m.Needs, m.Formats = about.Engine, about.Needs, about.Formats
+		m.Engine, m.Can, m.Needs, m.Formats = about.Engine, about.Can, about.Needs, about.Formats
 		if err != nil {
 			m.Problem = err.Error()
 		}

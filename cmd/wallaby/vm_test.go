@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +26,7 @@ func TestVMListNamesWhatIsThereAndWhatIsMissing(t *testing.T) {
 		lines[name] += rest
 	}
 	for name, want := range map[string]string{
-		"wazero": "left out: the name is taken", "wazero-interpreter": "built in", "broken": filepath.Join(dir, "wallaby-vm-broken") + ": it does not behave as a plugin",
+		"wazero": "left out: the name is taken", "wazero-interpreter": "vectors", "broken": filepath.Join(dir, "wallaby-vm-broken") + ": it does not behave as a plugin",
 		"wasmer": "run make plugins", "wasmtime": "run make plugins",
 	} {
 		if !strings.Contains(lines[name], want) {
@@ -115,6 +118,19 @@ func testMachineIsSet(t *testing.T, data string) {
 		if failed := runCommand(t, "", args...); failed.code == exitOK || !strings.Contains(failed.stderr, want) {
 			t.Errorf("%v: %+v", args, failed)
 		}
+	}
+}
+
+// TestVMShowTellsOfAFailure asks a node whose process has lost its machine twice.
+func TestVMShowTellsOfAFailure(t *testing.T) {
+	process := strings.Repeat("A", 43)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"process":"`+process+`","vm":"wasmtime","failure":{"nonce":7,"reason":"its process ended","times":3}}`)
+	}))
+	defer server.Close()
+	want := process + " runs on wasmtime\nno result at nonce 7: the virtual machine was lost twice (its process ended), 3 times so far; it is tried again"
+	if got := mustRun(t, "vm", "show", process, "--url", server.URL); got != want {
+		t.Errorf("show: %s", got)
 	}
 }
 

@@ -82,5 +82,8 @@ func (a *app) printMachine(state engine.MachineChoice) error {
 	if state.Refused != "" {
 		fmt.Fprintf(a.stdout, "not taken: %s\n", state.Refused)
 	}
+	if f := state.Failure; f != nil {
+		fmt.Fprintf(a.stdout, "no result at nonce %d: the virtual machine was lost twice (%s), %d times so far; it is tried again\n", f.Nonce, f.Reason, f.Times)
+	}
 	return nil
 }

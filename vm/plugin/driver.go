@@ -31,6 +31,9 @@ type Options struct {
 	// LoadTimeoutMS is how long a worker may take to load a module before it counts
 	// as hung; default 300,000.
 	LoadTimeoutMS int64
+	// PingTimeoutMS is how long a worker may take to answer a health check, in whole
+	// seconds, before it counts as hung; default 20,000.
+	PingTimeoutMS int64
 	// CacheDir is where the plugin may keep compiled code; "" keeps none.
 	CacheDir string
 	// Warn is told what the plugin says on its standard error, and of workers that
@@ -64,6 +67,9 @@ func New(o Options) *Driver {
 	}
 	if o.LoadTimeoutMS <= 0 {
 		o.LoadTimeoutMS = 300_000
+	}
+	if o.PingTimeoutMS <= 0 {
+		o.PingTimeoutMS = 20_000
 	}
 	name := strings.TrimPrefix(filepath.Base(o.Path), programPrefix)
 	return &Driver{options: o, name: strings.TrimSuffix(name, filepath.Ext(name)), workers: make([]*worker, o.Workers)}
@@ -109,7 +115,7 @@ func (d *Driver) Describe(ctx context.Context) (About, error) {
 		d.about = about
 		d.mu.Unlock()
 	}
-	return About{Engine: about.Engine, Needs: about.Needs, Formats: about.Formats}, nil
+	return About{Engine: about.Engine, Needs: about.Needs, Can: about.Can, Formats: about.Formats}, nil
 }
 
 // worker gives the worker with the fewest processes, starting or replacing it.

@@ -32,6 +32,13 @@ const (
 func contenders(t *testing.T, interpreted int) []vmtest.Contender {
 	t.Helper()
 	cache := filepath.Join(os.TempDir(), "wallaby-test-cache")
+	return contendersOf(t, interpreted, cache, cache+"-plugins")
+}
+
+// contendersOf keeps compiled code in directories, if they are not "": those of
+// plugins in one of their own.
+func contendersOf(t *testing.T, interpreted int, cache, pluginCache string) []vmtest.Contender {
+	t.Helper()
 	var list []vmtest.Contender
 	add := func(driver vm.Driver, err error, most int) {
 		if err != nil {
@@ -53,7 +60,7 @@ func contenders(t *testing.T, interpreted int) []vmtest.Contender {
 		if _, err := os.Stat(path); err != nil {
 			t.Skipf("SKIPPED: %s is missing, so %s is not compared: run make plugins, which needs a C compiler", path, name)
 		}
-		add(plugin.New(plugin.Options{Path: path, CacheDir: cache + "-plugins", Warn: func(text string) { t.Log(text) }}), nil, 0)
+		add(plugin.New(plugin.Options{Path: path, CacheDir: pluginCache, Warn: func(text string) { t.Log(text) }}), nil, 0)
 	}
 	return list
 }
@@ -85,6 +92,8 @@ func number(t *testing.T, name string, standard int) int {
 // states must be the same bytes.
 func TestEnginesAreEqual(t *testing.T) {
 	for _, module := range []struct{ file, format string }{
+		{"aos.wasm", wasm.FormatWasm64},
+		{"process.wasm", wasm.FormatWasm64},
 		{"aos2_0_1.wasm", wasm.FormatWasm64},
 		{"aos2_0_3.wasm", wasm.FormatWasm64},
 		{"aos2_0_6.wasm", wasm.FormatWasm64},

@@ -47,6 +47,7 @@ type header struct {
 	Engine  string   `json:"engine,omitempty"`
 	Formats []string `json:"formats,omitempty"`
 	Needs   []string `json:"needs,omitempty"`
+	Can     []string `json:"can,omitempty"`
 
 	Name   string   `json:"name,omitempty"`   // of a section
 	Module string   `json:"module,omitempty"` // hex SHA-256 of format and bytes

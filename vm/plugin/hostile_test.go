@@ -135,9 +135,7 @@ func (h *hostile) start(source vm.Source) vm.Process {
 func (h *hostile) run(p vm.Process, what string, message, next []byte, want string) (end string) {
 	h.Helper()
 	before := h.memory("VmRSS")
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", h.pid), []byte("5"), 0); err != nil {
-		h.Fatal(err)
-	}
+	h.forget()
 	ctx, cancel := context.WithCancel(h.Context())
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -152,11 +150,7 @@ func (h *hostile) run(p vm.Process, what string, message, next []byte, want stri
 	output, err := p.Handle(h.Context(), vm.Call{Message: message, Env: vmtest.Env(), GasLimit: hostileGas})
 	cancel()
 	wait.Wait()
-	if grown := h.memory("VmHWM") - min(before, h.memory("VmHWM")); grown > hostileMemoryBytes*11/10 {
-		h.Errorf("%s: its engine took %d MB for a process of %d", what, grown>>20, hostileMemoryBytes>>20)
-	} else {
-		h.peak = max(h.peak, grown)
-	}
+	h.took(what, before)
 	end = "answered: " + string(output.Response)
 	if err != nil {
 		end = h.failure(what, err)
@@ -172,6 +166,25 @@ func (h *hostile) run(p vm.Process, what string, message, next []byte, want stri
 		h.Error(err)
 	}
 	return end
+}
+
+// forget has the system measure the worker's peak of memory anew.
+func (h *hostile) forget() {
+	h.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", h.pid), []byte("5"), 0); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// took looks at the peak since.
+func (h *hostile) took(what string, before uint64) {
+	h.Helper()
+	most := h.memory("VmHWM")
+	grown := most - min(before, most)
+	if grown > hostileMemoryBytes*11/10 {
+		h.Errorf("%s: its engine took %d MB for a process of %d", what, grown>>20, hostileMemoryBytes>>20)
+	}
+	h.peak = max(h.peak, grown)
 }
 
 // failure names the ways in which a guest may end; all others are faults of ours.

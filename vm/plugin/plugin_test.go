@@ -5,7 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +30,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	plugin.Serve(sick{driver}, plugin.About{Engine: "test 1"})
+	plugin.Serve(sick{driver}, plugin.About{Engine: "test 1", Can: []string{"crash"}, Needs: []string{"care"}})
 }
 
 // sick is a driver whose processes crash, hang or grow when they are told to.
@@ -80,8 +84,30 @@ func (p sickProcess) Handle(ctx context.Context, call vm.Call) (vm.Output, error
 		}
 	case `"PANIC"`:
 		panic("as told")
+	case `"FREEZE"`:
+		return vm.Output{}, syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case `"FILES"`:
+		return vm.Output{Response: strconv.AppendInt(nil, int64(openAll()), 10)}, nil
 	}
 	return p.Process.Handle(ctx, call)
+}
+
+// openAll opens files until it may not, and says how many those were.
+func openAll() int {
+	var files []*os.File
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
+	for len(files) < 1<<20 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		files = append(files, f)
+	}
+	return len(files)
 }
 
 func open(tb testing.TB, o plugin.Options) *plugin.Driver {
@@ -187,6 +213,33 @@ func TestAWorkerThatHangsAtTheStartIsReplaced(t *testing.T) {
 	}
 }
 
+// TestAWorkerThatFreezesIsReplaced stops a worker in the middle of a message that
+// may take as long as it likes: nothing but the health check can see it.
+func TestAWorkerThatFreezesIsReplaced(t *testing.T) {
+	driver := open(t, plugin.Options{PingTimeoutMS: 1})
+	_, err := tell(t, start(t, driver, vm.Config{}), "FREEZE")
+	if lost, ok := errors.AsType[*vm.LostError](err); !ok || !strings.Contains(lost.Reason, "does not answer") {
+		t.Fatalf("error %v", err)
+	}
+	if got, err := tell(t, start(t, driver, vm.Config{}), "count"); err != nil || got != `"2"` {
+		t.Errorf("after it: %s, %v", got, err)
+	}
+}
+
+func TestAWorkerOpensSoManyFiles(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: only Linux bounds the files of another process")
+	}
+	const most = 64
+	got, err := tell(t, start(t, open(t, plugin.Options{OpenFilesMax: most}), vm.Config{}), "FILES")
+	if n, _ := strconv.Atoi(got); err != nil || n == 0 || n >= most {
+		t.Errorf("it opened %s files, %v", got, err)
+	}
+	if got, err := tell(t, start(t, open(t, plugin.Options{}), vm.Config{}), "FILES"); err != nil || len(got) < 3 {
+		t.Errorf("without a bound it opened %s files, %v", got, err)
+	}
+}
+
 func TestAPanicInAWorkerIsAnError(t *testing.T) {
 	p := start(t, open(t, plugin.Options{}), vm.Config{})
 	if _, err := tell(t, p, "PANIC"); err == nil || !strings.Contains(err.Error(), "as told") {
@@ -199,7 +252,7 @@ func TestAPanicInAWorkerIsAnError(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	about, err := open(t, plugin.Options{}).Describe(t.Context())
-	if err != nil || about.Engine != "test 1" || len(about.Formats) != len(wasm.Formats()) {
+	if err != nil || about.Engine != "test 1" || !slices.Equal(about.Can, []string{"crash"}) || !slices.Equal(about.Needs, []string{"care"}) || len(about.Formats) != len(wasm.Formats()) {
 		t.Errorf("%+v, %v", about, err)
 	}
 }
@@ -207,7 +260,7 @@ func TestDescribe(t *testing.T) {
 func TestWhatDoesNotStartIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	script := filepath.Join(dir, "wallaby-vm-broken")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho my library is missing >&2\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"notes.txt", "wallaby-vm-text"} {
@@ -224,10 +277,11 @@ func TestWhatDoesNotStartIsNamed(t *testing.T) {
 	if driver.Name() != "broken" {
 		t.Errorf("it is called %q", driver.Name())
 	}
-	if _, err := driver.Describe(t.Context()); err == nil || !strings.Contains(err.Error(), script) {
+	if _, err := driver.Describe(t.Context()); err == nil || !strings.Contains(err.Error(), script) || !strings.Contains(err.Error(), "my library is missing") {
 		t.Errorf("error %v", err)
 	}
-	if formats := driver.Formats(); len(formats) != 0 || len(warnings) != 1 {
+	warnings = nil
+	if formats := driver.Formats(); len(formats) != 0 || len(warnings) != 2 || !strings.Contains(warnings[1], script) {
 		t.Errorf("formats %q, warnings %q", formats, warnings)
 	}
 }

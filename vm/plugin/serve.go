@@ -37,6 +37,8 @@ type About struct {
 	Engine string
 	// Needs lists what it needs beside itself, e.g. "cgo".
 	Needs []string
+	// Can lists what it can do beside running modules, e.g. "vectors".
+	Can []string
 	// Formats are the module formats that it runs; Serve takes them from its driver.
 	Formats []string
 }
@@ -181,7 +183,7 @@ func (t *session) answer(ctx context.Context, request frame) (answer frame) {
 func (t *session) do(ctx context.Context, request frame) (frame, error) {
 	switch request.kind {
 	case kindDescribe:
-		return frame{header: header{Engine: t.about.Engine, Formats: t.driver.Formats(), Needs: t.about.Needs}}, nil
+		return frame{header: header{Engine: t.about.Engine, Formats: t.driver.Formats(), Needs: t.about.Needs, Can: t.about.Can}}, nil
 	case kindLoad:
 		return t.load(ctx, request)
 	case kindNew:

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,13 +64,14 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 	w := &worker{dir: dir, socket: filepath.Join(dir, "calls"), done: make(chan struct{}), modules: map[string]bool{}}
 	command := exec.Command(o.Path)
 	command.Env = append(os.Environ(), SocketVariable+"="+w.socket, CacheVariable+"="+o.CacheDir)
+	said := &stderr{warn: o.Warn}
 	w.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  Handshake,
 		Plugins:          plugin.PluginSet{"vm": &nothing{}},
 		Cmd:              command,
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           hclog.NewNullLogger(),
-		Stderr:           stderrTo{o.Warn},
+		Stderr:           said,
 		StartTimeout:     startTimeout,
 	})
 	protocol, err := w.client.Client()
@@ -78,11 +80,12 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 	}
 	if err != nil {
 		w.kill("it did not start")
-		// go-plugin explains itself in several lines.
+		// go-plugin explains itself in several lines; what the program said last is
+		// a better reason.
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, fmt.Errorf("start %s: it does not behave as a plugin of this wallaby (%s)", o.Path, strings.TrimSpace(first))
+		return nil, fmt.Errorf("start %s: it does not behave as a plugin of this wallaby (%s)", o.Path, cmp.Or(said.latest(), strings.TrimSpace(first)))
 	}
-	w.watch.Go(func() { w.check(protocol, o.MemoryBytesMax) })
+	w.watch.Go(func() { w.check(protocol, o) })
 	return w, ctx.Err()
 }
 
@@ -93,23 +96,40 @@ func (w *worker) pid() int {
 	return 0
 }
 
-// check ends a worker that takes too much memory or no longer answers.
-func (w *worker) check(protocol plugin.ClientProtocol, memoryBytesMax uint64) {
+// check ends a worker that takes too much memory or no longer answers. It looks
+// at the memory while it waits for an answer, too: go-plugin waits for ever.
+func (w *worker) check(protocol plugin.ClientProtocol, o Options) {
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
-	for n := 1; ; n++ {
+	answered := make(chan error, 1)
+	patience := max(1, int(time.Duration(o.PingTimeoutMS)*time.Millisecond/checkInterval))
+	for n, waiting := 0, 0; ; {
 		select {
 		case <-w.done:
 			return
+		case err := <-answered:
+			if err != nil {
+				w.stop("it does not answer")
+				return
+			}
+			waiting = 0
+			continue
 		case <-ticker.C:
 		}
-		if resident := residentBytes(w.pid()); memoryBytesMax > 0 && resident > memoryBytesMax {
-			w.stop(fmt.Sprintf("it holds %d MB of memory and may hold %d", resident>>20, memoryBytesMax>>20))
+		n++
+		if resident := residentBytes(w.pid()); o.MemoryBytesMax > 0 && resident > o.MemoryBytesMax {
+			w.stop(fmt.Sprintf("it holds %d MB of memory and may hold %d", resident>>20, o.MemoryBytesMax>>20))
 			return
 		}
-		if n%pingEvery == 0 && protocol.Ping() != nil {
+		switch {
+		case waiting > patience:
 			w.stop("it does not answer")
 			return
+		case waiting > 0:
+			waiting++
+		case n%pingEvery == 0:
+			waiting = 1
+			w.watch.Go(func() { answered <- protocol.Ping() })
 		}
 	}
 }
@@ -205,12 +225,30 @@ func (w *worker) ask(ctx context.Context, request frame, timeoutMS int64) (frame
 	return answer, answer.err()
 }
 
-// stderrTo passes on what a plugin says.
-type stderrTo struct{ warn func(string) }
+// stderr passes on what a plugin says, and remembers the last of it.
+type stderr struct {
+	warn func(string)
 
-func (s stderrTo) Write(b []byte) (int, error) {
+	mu   sync.Mutex
+	last string
+}
+
+// saidMax bounds what is remembered.
+const saidMax = 300
+
+// Write takes a line or a part of one.
+func (s *stderr) Write(b []byte) (int, error) {
 	if text := strings.TrimSpace(string(b)); text != "" {
+		s.mu.Lock()
+		s.last = strings.ToValidUTF8(text[:min(len(text), saidMax)], "")
+		s.mu.Unlock()
 		s.warn(text)
 	}
 	return len(b), nil
+}
+
+func (s *stderr) latest() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }

@@ -2,7 +2,7 @@ package vmtest
 
 import "encoding/binary"
 
-// The little of the wasm binary format that the test guest is written in.
+// The little of the wasm binary format that the test modules are written in.
 
 func uleb(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
 
@@ -35,15 +35,22 @@ func section(id byte, items ...[]byte) []byte {
 }
 
 const (
-	typeI32 = 0x7f
-	typeF64 = 0x7c
+	typeI32     = 0x7f
+	typeI64     = 0x7e
+	typeF32     = 0x7d
+	typeF64     = 0x7c
+	typeV128    = 0x7b
+	typeFuncRef = 0x70
 )
 
 func signature(params, results []byte) []byte {
 	return join([]byte{0x60}, sized(params), sized(results))
 }
 
-func i32(n int64) []byte         { return append([]byte{0x41}, sleb(n)...) }
+func i32(n int64) []byte         { return append([]byte{0x41}, sleb(int64(int32(n)))...) }
+func i64(n int64) []byte         { return append([]byte{0x42}, sleb(n)...) }
+func f32(bits uint32) []byte     { return binary.LittleEndian.AppendUint32([]byte{0x43}, bits) }
+func f64(bits uint64) []byte     { return binary.LittleEndian.AppendUint64([]byte{0x44}, bits) }
 func local(n int) []byte         { return append([]byte{0x20}, uleb(n)...) }
 func setLocal(n int) []byte      { return append([]byte{0x21}, uleb(n)...) }
 func global(n int) []byte        { return append([]byte{0x23}, uleb(n)...) }

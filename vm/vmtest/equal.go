@@ -35,6 +35,18 @@ func Equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]
 // EqualWithin is Equal under another gas limit.
 func EqualWithin(t *testing.T, contenders []Contender, source vm.Source, messages [][]byte, gas uint64) int {
 	t.Helper()
+	return equal(t, contenders, source, messages, gas, rootEvery)
+}
+
+// EqualModule gives a module of ours its messages, and compares the state after
+// each.
+func EqualModule(t *testing.T, contenders []Contender, format string, m Module, gas uint64) {
+	t.Helper()
+	equal(t, contenders, vm.Source{Format: format, Bytes: m.Wasm}, m.Messages, gas, 1)
+}
+
+func equal(t *testing.T, contenders []Contender, source vm.Source, messages [][]byte, gas uint64, rootEvery int) int {
+	t.Helper()
 	want := make([]string, len(messages))
 	for n, c := range contenders {
 		p := start(t, c.Driver, source, vm.Config{MemoryLimitBytes: 1 << 30})

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/wallaby-ao/wallaby/vm"
 )
 
 // timeFunctions are the guest's clock and calendar. The clock counts looks, the
@@ -125,12 +127,21 @@ func makeTime(h *host, s []uint64) error {
 		return nil
 	}
 	s[0] = uint64(uint32(seconds))
-	const upperHalf = "_emscripten_tempret_set"
-	if h.has(upperHalf) {
-		_, err = h.instance.Call(h.ctx, upperHalf, uint64(uint32(seconds>>32)))
+	if !h.has(upperHalf) {
+		return nil
 	}
+	if h.calledBack {
+		// Through the host a guest could call itself without an end that is seen.
+		return &vm.TrapError{Reason: "_mktime_js is called by " + upperHalf}
+	}
+	h.calledBack = true
+	_, err = h.instance.Call(h.ctx, upperHalf, uint64(uint32(seconds>>32)))
+	h.calledBack = false
 	return err
 }
+
+// upperHalf is the export that takes the upper half of a 64-bit result.
+const upperHalf = "_emscripten_tempret_set"
 
 // setZone says UTC.
 func setZone(h *host, s []uint64) error {

@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/cpu"
 )
 
 // CodeCache keeps compiled modules on disk for engines that give their code out.
@@ -17,8 +20,14 @@ import (
 type CodeCache struct {
 	// Dir holds the files; "" keeps nothing.
 	Dir string
-	// Engine names the engine, its version and what it compiles for.
+	// Engine names the engine, its version and its Machine.
 	Engine string
+}
+
+// Machine names what compiled code runs on: the system, and the processor with all
+// that it can do. A cache may come to another machine with its data directory.
+func Machine() string {
+	return fmt.Sprintf("%s %s %v %v", runtime.GOOS, runtime.GOARCH, cpu.X86, cpu.ARM64)
 }
 
 // Get gives the code under a module's fingerprint, or nil when there is none that

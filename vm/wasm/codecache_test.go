@@ -3,6 +3,8 @@ package wasm
 import (
 	"bytes"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -28,6 +30,9 @@ func TestCodeCacheGivesOnlyWhatItWasGiven(t *testing.T) {
 	}
 	if get(CodeCache{Dir: c.Dir, Engine: "test 2"}, key) != nil {
 		t.Error("another engine gets the code")
+	}
+	if machine := Machine(); !strings.Contains(machine, runtime.GOARCH) || !strings.Contains(machine, "true") {
+		t.Errorf("the machine is %q, which says nothing of its processor", machine)
 	}
 	// A file of another module under this module's name.
 	other := [32]byte{2}

@@ -93,8 +93,8 @@ func (d *Driver) compile(ctx context.Context, source vm.Source, how behaviour, o
 	if err != nil {
 		return nil, &vm.UnsupportedError{Feature: err.Error()}
 	}
-	if _, ok := prepared.Info.Exports["handle"]; !ok {
-		return nil, &vm.UnsupportedError{Feature: "it does not export a function handle, so it is not an ao module"}
+	if err := checkExports(prepared.Info); err != nil {
+		return nil, err
 	}
 	compiled, err := d.engine.Compile(ctx, prepared.Wasm, prepared.Info.Imports, key)
 	if err != nil {

@@ -27,6 +27,7 @@ type host struct {
 	failure error           // of the host function that ended the call in hand
 	// memoryRefused notes that the guest asked for more memory than it may have.
 	memoryRefused bool
+	calledBack    bool // a host function calls the guest
 	files         map[uint32]*openFile
 	nextFile      uint32
 }
@@ -158,7 +159,7 @@ var (
 	stackAlloc   = []string{"stackAlloc", "_emscripten_stack_alloc"}
 )
 
-// boot runs what the glue runs when it makes an instance: the stack's bounds
+// boot runs what the glue runs when it has made an instance: the stack's bounds
 // and their guards, constructors, and main where the format has it.
 func (h *host) boot(ctx context.Context) error {
 	if h.has("emscripten_stack_init") {

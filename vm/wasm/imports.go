@@ -51,6 +51,11 @@ func lookup(im binary.ImportedFunc) function {
 			return fmt.Errorf("import %s was called although the module was prepared to do without it", im.Name)
 		}
 	}
+	if want := parametersMin[im.Name]; len(im.Type.Params) < want {
+		return func(*host, []uint64) error {
+			return &vm.TrapError{Reason: fmt.Sprintf("import %s.%s has %d parameters where it needs %d", im.Module, im.Name, len(im.Type.Params), want)}
+		}
+	}
 	for _, table := range []map[string]function{runtimeFunctions, fileFunctions, timeFunctions} {
 		if body, ok := table[im.Name]; ok {
 			return body
@@ -59,6 +64,14 @@ func lookup(im binary.ImportedFunc) function {
 	return func(*host, []uint64) error {
 		return &vm.TrapError{Reason: fmt.Sprintf("unknown import %s.%s", im.Module, im.Name)}
 	}
+}
+
+// parametersMin are the parameters of those functions whose bodies read more than
+// one.
+var parametersMin = map[string]int{
+	"environ_sizes_get": 2, "environ_get": 2,
+	"clock_time_get": 3, "_gmtime_js": 2, "_localtime_js": 2, "_tzset_js": 2, "strftime": 4, "strftime_l": 4,
+	"fd_write": 4, "fd_read": 4, "__syscall_getcwd": 2, "__asyncjs__weavedrive_read": 3,
 }
 
 func refill(h *host, s []uint64) error {

@@ -74,21 +74,25 @@ func (m *Module) newProcess(ctx context.Context, config vm.Config) (*Process, er
 // adopt makes an instance the process's own and bounds its memory.
 func (p *Process) adopt(instance Instance, memoryBytesMax uint64) error {
 	p.instance, p.host.instance, p.host.memoryBytesMax = instance, instance, memoryBytesMax
-	if _, ok := instance.Global(binary.PagesExport); !ok {
-		return nil // a module without memory
-	}
 	return instance.SetGlobal(binary.PagesExport, memoryBytesMax/vm.PageBytes)
 }
 
-// boot runs what the loader's glue runs before the first message, within the
-// wall clock of a message and any gas.
+// boot runs what the module itself wants to be run at its start, and what the
+// loader's glue runs before the first message, within the wall clock of a message
+// and any gas.
 func (p *Process) boot(ctx context.Context) error {
 	p.host.begin(ctx)
 	if err := p.refill(0); err != nil {
 		return err
 	}
 	stop := p.watchdog.watch(ctx, p.host.fuel.interrupt, p.config.TimeoutMS)
-	err := p.host.boot(ctx)
+	var err error
+	if p.host.has(binary.StartExport) {
+		_, err = p.instance.Call(ctx, binary.StartExport)
+	}
+	if err == nil {
+		err = p.host.boot(ctx)
+	}
 	if why := stop(); why != nil {
 		return fmt.Errorf("start module: %w", why)
 	}

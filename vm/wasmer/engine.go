@@ -6,7 +6,6 @@ package wasmer
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	wm "github.com/wasmerio/wasmer-go/wasmer"
 
@@ -40,7 +39,7 @@ func NewEngine(o Options) *Engine {
 	config := wm.NewConfig().UseUniversalEngine().UseCraneliftCompiler()
 	return &Engine{
 		store: wm.NewStore(wm.NewEngineWithConfig(config)),
-		cache: wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmer " + Version + " cranelift " + runtime.GOOS + " " + runtime.GOARCH},
+		cache: wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmer " + Version + " cranelift " + wasm.Machine()},
 	}
 }
 

@@ -6,7 +6,6 @@ package wasmtime
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	wt "github.com/bytecodealliance/wasmtime-go/v39"
 
@@ -47,7 +46,7 @@ func NewEngine(o Options) *Engine {
 	config.SetWasmThreads(false)
 	return &Engine{
 		engine: wt.NewEngineWithConfig(config),
-		cache:  wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmtime " + Version + " " + runtime.GOOS + " " + runtime.GOARCH},
+		cache:  wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmtime " + Version + " " + wasm.Machine()},
 	}
 }
 
@@ -77,7 +76,7 @@ func (e *Engine) Compile(_ context.Context, bytes []byte, imports []wasm.Import,
 	}
 	module, err := wt.NewModule(e.engine, bytes)
 	if err != nil {
-		return nil, &vm.UnsupportedError{Feature: fmt.Sprintf("wasmtime cannot compile it: %v", err)}
+		return nil, &vm.UnsupportedError{Feature: "wasmtime cannot compile it: " + words(err)}
 	}
 	if compiled, err = module.Serialize(); err != nil {
 		return nil, fmt.Errorf("serialize compiled code: %w", err)

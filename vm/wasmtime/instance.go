@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	wt "github.com/bytecodealliance/wasmtime-go/v39"
 
@@ -126,7 +127,7 @@ func (in *instance) Call(_ context.Context, name string, args ...uint64) (uint64
 func explain(err error) error {
 	trap, ok := errors.AsType[*wt.Trap](err)
 	if !ok || trap.Code() == nil {
-		return &vm.TrapError{Reason: err.Error()}
+		return &vm.TrapError{Reason: words(err)}
 	}
 	reason, ok := map[wt.TrapCode]string{
 		wt.StackOverflow:          wasm.TrapStackOverflow,
@@ -143,6 +144,12 @@ func explain(err error) error {
 		reason = trap.Message()
 	}
 	return &vm.TrapError{Reason: reason}
+}
+
+// words gives an error of wasmtime's in one line, without its stack.
+func words(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "Stack backtrace")
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // Memory is a view of the memory.

@@ -74,18 +74,23 @@ func (s *sums) seal() error {
 	return nil
 }
 
-// each calls fn with the files of compiled code. Those that wazero has not
+// each calls fn with the files of compiled code. wazero keeps them in a directory
+// of its own below dir, beside which others may have theirs; those that it has not
 // finished have their own ending.
 func (s *sums) each(fn func(path string) error) error {
-	return filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+	names, err := fs.Glob(os.DirFS(s.dir), "wazero-*/*")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, sumSuffix) || strings.HasSuffix(name, ".tmp") {
+			continue
 		}
-		if err != nil || entry.IsDir() || strings.HasSuffix(path, sumSuffix) || strings.HasSuffix(path, ".tmp") {
+		if err := fn(filepath.Join(s.dir, name)); err != nil {
 			return err
 		}
-		return fn(path)
-	})
+	}
+	return nil
 }
 
 func remove(path string) error {

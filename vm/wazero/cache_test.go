@@ -75,3 +75,32 @@ func TestDamagedCompiledCodeIsCompiledAgain(t *testing.T) {
 		t.Errorf("unknown code gives the warnings %q", warnings)
 	}
 }
+
+// TestCompiledCodeOfOthersIsLeftAlone has a plugin's compiled code in a directory
+// beside wazero's, where a node keeps it.
+func TestCompiledCodeOfOthersIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	plugins := filepath.Join(dir, "plugins")
+	if err := os.Mkdir(plugins, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(plugins, "other.code"), []byte("compiled"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		engine, err := wazero.NewEngine(wazero.Options{CacheDir: dir, Warn: func(text string) { t.Error(text) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := engine.Compile(t.Context(), seven, nil, [32]byte{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := engine.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := os.ReadDir(plugins)
+	if err != nil || len(left) != 1 || left[0].Name() != "other.code" {
+		t.Errorf("the other's directory has %v, %v", left, err)
+	}
+}

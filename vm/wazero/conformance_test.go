@@ -57,6 +57,8 @@ func TestAReferenceCheckpointResumes(t *testing.T) {
 
 func TestResultsEqualTheReferenceLoaders(t *testing.T) {
 	for _, module := range []struct{ file, format string }{
+		{"aos.wasm", wasm.FormatWasm64},
+		{"process.wasm", wasm.FormatWasm64},
 		{"aos2_0_1.wasm", wasm.FormatWasm64},
 		{"aos2_0_3.wasm", wasm.FormatWasm64},
 		{"aos2_0_6.wasm", wasm.FormatWasm64},

@@ -58,9 +58,6 @@ func (m *Module) asyncifyState() (state uint32, ok bool) {
 			return 0, false
 		}
 	}
-	if m.start >= 0 && setters[uint32(m.start)] {
-		return 0, false
-	}
 	for i, c := range m.Codes {
 		for r := (&reader{b: c.body}); !r.done(); {
 			op, o := r.instruction()

@@ -13,8 +13,8 @@ import (
 
 // steps are the passes of a preparation, to leave some out.
 type steps struct {
-	noFold, noNaN, noLongjmp bool
-	metering                 Metering
+	noFold, noNaN, noLongjmp, noStack bool
+	metering                          Metering
 }
 
 func (s steps) prepare(tb testing.TB, wasm []byte) []byte {
@@ -48,6 +48,9 @@ func (s steps) prepare(tb testing.TB, wasm []byte) []byte {
 			tb.Fatal(err)
 		}
 	}
+	if !s.noStack {
+		m.meterStack()
+	}
 	m.exportGlobals()
 	return m.Encode()
 }
@@ -70,7 +73,8 @@ var benchVariants = []struct {
 	{"no-nan", steps{metering: MeteringBudget, noNaN: true}},
 	{"no-longjmp", steps{metering: MeteringBudget, noLongjmp: true}},
 	{"no-fold", steps{metering: MeteringBudget, noFold: true}},
-	{"bare", steps{noNaN: true, noLongjmp: true, noFold: true}},
+	{"no-stack", steps{metering: MeteringBudget, noStack: true}},
+	{"bare", steps{noNaN: true, noLongjmp: true, noFold: true, noStack: true}},
 }
 
 // BenchmarkPasses shows what each pass costs aos on wazero. The variants take

@@ -24,6 +24,7 @@ func (m *Module) check() (c *checker, err error) {
 	c = &checker{m: m, funcs: m.countImports(KindFunc) + uint32(len(m.Funcs)), globals: uint32(len(m.Globals))}
 	c.imports()
 	c.memory()
+	c.tables()
 	c.exports()
 	c.declarations()
 	for i := range m.Codes {
@@ -38,8 +39,10 @@ func (c *checker) refuse(format string, args ...any) {
 	(&reader{}).refuse(fmt.Sprintf(format, args...))
 }
 
-// imports allows functions only, since that is all that a host has to give.
+// imports allows functions of numbers only, since that is all that a host has to
+// give, and one type for each name, since some engines find them by it.
 func (c *checker) imports() {
+	types := map[[2]string]uint32{}
 	for _, im := range c.m.Imports {
 		if im.Kind != KindFunc {
 			what := map[byte]string{KindTable: "table", KindMemory: "memory", KindGlobal: "global", KindTag: "exception"}[im.Kind]
@@ -48,7 +51,18 @@ func (c *checker) imports() {
 		if im.Module == RefillModule {
 			c.refuse("an import from %s, which is a name of ours", im.Module)
 		}
+		if im.Module == "" {
+			c.refuse("an import from a module without a name")
+		}
 		c.typeIndex(uint64(im.Type))
+		t, name := c.m.Types[im.Type], [2]string{im.Module, im.Name}
+		if !t.ofNumbers() {
+			c.refuse("the import %s.%s with other parameters or results than numbers", im.Module, im.Name)
+		}
+		if other, ok := types[name]; ok && !c.m.Types[other].equal(t) {
+			c.refuse("the import %s.%s with two types", im.Module, im.Name)
+		}
+		types[name] = im.Type
 	}
 }
 
@@ -61,13 +75,31 @@ func (c *checker) memory() {
 			c.refuse("shared memory")
 		}
 	}
+	if len(c.m.Tags) > 0 {
+		c.refuse("exceptions")
+	}
+}
+
+const (
+	// tablesMax is what engines take, and tableEntriesMax what a process may take
+	// for its tables beside its memory: some megabytes.
+	tablesMax       = 100
+	tableEntriesMax = 1 << 18
+)
+
+func (c *checker) tables() {
+	if len(c.m.Tables) > tablesMax {
+		c.refuse("more than %d tables", tablesMax)
+	}
+	var entries uint64
 	for _, t := range c.m.Tables {
 		if t.limits.Flags&^limitsHasMax != 0 {
 			c.refuse("a 64-bit or shared table")
 		}
-	}
-	if len(c.m.Tags) > 0 {
-		c.refuse("exceptions")
+		if t.limits.Min > tableEntriesMax || entries+t.limits.Min > tableEntriesMax {
+			c.refuse("tables of more than %d entries", tableEntriesMax)
+		}
+		entries += t.limits.Min
 	}
 }
 
@@ -100,6 +132,9 @@ func (c *checker) declarations() {
 	}
 	for _, g := range c.m.Globals {
 		c.expression(g.init)
+		if g.mutable != 0 && !isNumber(g.valueType) {
+			c.refuse("a mutable global that is no number, which is not kept with its state")
+		}
 	}
 	for _, e := range c.m.elements {
 		c.expression(e.offset)
@@ -157,8 +192,37 @@ func (c *checker) body(index int) {
 				r.fail("local %d of %d is used", o.a, locals)
 			}
 		}
+		if what, ok := untracked[op]; ok {
+			c.refuse("%s, which is not kept with its state", what)
+		}
 		c.simd = c.simd || op>>16 == prefixSIMD
 	}
+}
+
+// untracked are the instructions that change what no snapshot has and no rollback
+// brings back: a process's state is its memory and its globals.
+var untracked = map[uint32]string{
+	opTableSet:          "a table that changes (table.set)",
+	prefixMisc<<16 | 9:  "data that goes away (data.drop)",
+	prefixMisc<<16 | 12: "a table that changes (table.init)",
+	prefixMisc<<16 | 13: "elements that go away (elem.drop)",
+	prefixMisc<<16 | 14: "a table that changes (table.copy)",
+	prefixMisc<<16 | 15: "a table that changes (table.grow)",
+	prefixMisc<<16 | 17: "a table that changes (table.fill)",
+}
+
+func isNumber(valueType byte) bool {
+	return valueType == I32 || valueType == I64 || valueType == F32 || valueType == F64
+}
+
+// ofNumbers reports whether a function takes numbers and gives at most one.
+func (t FuncType) ofNumbers() bool {
+	for _, p := range t.Params {
+		if !isNumber(p) {
+			return false
+		}
+	}
+	return len(t.Results) == 0 || len(t.Results) == 1 && isNumber(t.Results[0])
 }
 
 func (c *checker) typeIndex(i uint64) {

@@ -3,6 +3,7 @@ package binary
 import (
 	"encoding/binary"
 	"fmt"
+	"unicode/utf8"
 )
 
 // malformed is what a reader panics with; Decode turns it into an error.
@@ -99,7 +100,13 @@ func (r *reader) s64() int64 {
 	return 0
 }
 
-func (r *reader) name() string { return string(r.bytes(r.u32())) }
+func (r *reader) name() string {
+	b := r.bytes(r.u32())
+	if !utf8.Valid(b) {
+		r.fail("a name is not UTF-8")
+	}
+	return string(b)
+}
 
 func (r *reader) limits() Limits {
 	l := Limits{Flags: r.byte()}
@@ -183,8 +190,9 @@ func (m *Module) readType(r *reader) {
 	m.Types = append(m.Types, FuncType{Params: r.valueTypes(), Results: r.valueTypes()})
 }
 
-// valuesMax bounds the parameters and the results of a function.
-const valuesMax = 1000
+// valuesMax bounds the parameters and the results of a function: wasmer crashes at
+// some number over 150.
+const valuesMax = 100
 
 func (r *reader) valueTypes() []byte {
 	types := r.bytes(r.u32())
@@ -262,7 +270,7 @@ func (m *Module) readElement(r *reader) {
 // Bounds of the locals of one function and of all, which a module can declare
 // by the billion in a few bytes.
 const (
-	localsMax      = 50_000
+	localsMax      = 49_000 // engines take 50,000, and the passes add some
 	localsTotalMax = 4_000_000
 )
 

@@ -3,6 +3,7 @@ package binary
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 )
 
 // PrepareOptions say how a module is to run.
@@ -30,6 +31,8 @@ type Info struct {
 	Imports        []ImportedFunc
 	// Exports names the exported functions.
 	Exports map[string]FuncType
+	// Memory says that the memory is exported by its usual name.
+	Memory bool
 	// Globals are the mutable globals, all exported, in order of index. The gas
 	// counter is not among them: it is no part of a process's state.
 	Globals []ExportedGlobal
@@ -64,7 +67,7 @@ func (e *UnsupportedError) Error() string { return "module is not supported: it 
 
 // passVersion changes whenever a pass changes what it writes, so that compiled
 // code and fingerprints of before are not taken for those of after.
-const passVersion = 7
+const passVersion = 9
 
 // Fingerprint names a module together with all that Prepare does to it.
 func Fingerprint(wasm []byte, o PrepareOptions) [32]byte {
@@ -92,6 +95,8 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 		return nil, err
 	}
 	info.SIMD = checked.simd
+	m.exportStart()
+	m.narrowExports()
 	if info.BakedGas, err = m.internalizeGas(); err != nil {
 		return nil, err
 	}
@@ -104,6 +109,9 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 		m.meterBudget()
 	}
 	m.canonicalizeNaN()
+	if info.SIMD {
+		m.replaceLanes()
+	}
 	m.internalizeMemcpy()
 	m.boundMemory()
 	if info.Memory64 && o.Lower64 {
@@ -122,6 +130,32 @@ func Prepare(wasm []byte, o PrepareOptions) (p *Prepared, err error) {
 	}
 	m.describe(&info)
 	return &Prepared{Wasm: m.Encode(), Info: info}, nil
+}
+
+// StartExport is the exported function that the module wants to be called when it
+// is instantiated. It becomes the host's to call: within a budget, and never again
+// when a state is restored.
+const StartExport = "__wallaby_start"
+
+func (m *Module) exportStart() {
+	if m.start >= 0 {
+		m.Exports = append(m.Exports, Export{Name: StartExport, Kind: KindFunc, Index: uint32(m.start)})
+		m.start = -1
+	}
+}
+
+// narrowExports leaves out what no host of ours can use, and what engines differ
+// in how they give: functions and globals of other than numbers.
+func (m *Module) narrowExports() {
+	m.Exports = slices.DeleteFunc(m.Exports, func(e Export) bool {
+		switch e.Kind {
+		case KindFunc:
+			return !m.signature(e.Index).ofNumbers()
+		case KindGlobal:
+			return !isNumber(m.Globals[e.Index].valueType)
+		}
+		return false
+	})
 }
 
 func (m *Module) isMemory64() bool {
@@ -193,6 +227,7 @@ func (m *Module) describe(info *Info) {
 	}
 	info.Exports = map[string]FuncType{}
 	for _, e := range m.Exports {
+		info.Memory = info.Memory || e.Kind == KindMemory && e.Name == "memory"
 		if e.Kind != KindFunc {
 			continue
 		}

@@ -61,9 +61,9 @@ func redirected(code []byte, to map[uint32]uint32) []byte {
 	return append(out.b, code[start:]...)
 }
 
-// wrapExports puts a function around each exported one that is chosen, and
-// around the start function. What is exported is called by the host only, so
-// the module's own calls do not pass the wrapper.
+// wrapExports puts a function around each exported one that is chosen. What is
+// exported is called by the host only, so the module's own calls do not pass the
+// wrapper.
 func (m *Module) wrapExports(chosen func(index uint32) bool, before, after func(e *emitter)) {
 	wrappers := map[uint32]uint32{}
 	wrap := func(index uint32) uint32 {
@@ -89,8 +89,5 @@ func (m *Module) wrapExports(chosen func(index uint32) bool, before, after func(
 		if e := &m.Exports[i]; e.Kind == KindFunc {
 			e.Index = wrap(e.Index)
 		}
-	}
-	if m.start >= 0 {
-		m.start = int64(wrap(uint32(m.start)))
 	}
 }

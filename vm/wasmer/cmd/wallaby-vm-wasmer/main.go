@@ -10,5 +10,9 @@ import (
 
 func main() {
 	driver := wasmer.NewDriver(wasmer.Options{CacheDir: os.Getenv(plugin.CacheVariable)})
-	plugin.Serve(driver, plugin.About{Engine: "wasmer 2.0.0 (wasmer-go " + wasmer.Version + ", cranelift)", Needs: []string{"cgo", "libwasmer.so"}})
+	plugin.Serve(driver, plugin.About{
+		Engine: "wasmer 2.0.0 (wasmer-go " + wasmer.Version + ", cranelift)",
+		Can:    []string{"most vectors", "code cache"},
+		Needs:  []string{"cgo", "libwasmer.so"},
+	})
 }

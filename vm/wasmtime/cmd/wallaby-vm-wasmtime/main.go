@@ -10,5 +10,5 @@ import (
 
 func main() {
 	driver := wasmtime.NewDriver(wasmtime.Options{CacheDir: os.Getenv(plugin.CacheVariable)})
-	plugin.Serve(driver, plugin.About{Engine: "wasmtime " + wasmtime.Version, Needs: []string{"cgo"}})
+	plugin.Serve(driver, plugin.About{Engine: "wasmtime " + wasmtime.Version, Can: []string{"vectors", "code cache"}, Needs: []string{"cgo"}})
 }
