@@ -74,31 +74,19 @@ func evaluationRate(ctx context.Context, dir, module string, messages int) (floa
 	return float64(messages) / (seconds - opened), err
 }
 
-// oneNode measures a node alone, and the last load again when it also holds many
+// oneNode measures a node alone, and then in turns with one that also holds many
 // idle processes.
 func (o PushOptions) oneNode(ctx context.Context, alone float64) (rates []pushRate, rows []Row, err error) {
-	small := filepath.Join(o.Dir, "small.wasm")
-	if err := os.WriteFile(small, smallModule, 0o644); err != nil {
-		return nil, nil, fmt.Errorf("write a small module: %w", err)
-	}
-	o.Progress(fmt.Sprintf("a ring of %d processes on one node: making it", o.Processes))
-	watch := newHopWatch()
-	n, err := node.Open(ctx, node.Options{
-		DataDir: filepath.Join(o.Dir, "solo"), AnyPort: true, Modules: []node.ModuleFile{{Path: o.Module}, {Path: small}}, WrapDriver: watch.wrap,
-	})
+	r, closeNode, err := o.openRing(ctx, "solo")
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, n.Close(ctx)) }()
-	r, err := makeRing(ctx, n, o.Processes, watch)
-	if err != nil {
-		return nil, nil, err
-	}
-	var rate pushRate
+	defer func() { err = errors.Join(err, closeNode()) }()
 	for _, tokens := range o.Tokens {
 		name := fmt.Sprintf("ring of %d, one node, %s", o.Processes, tokensText(tokens))
 		o.Progress(name)
-		if rate, err = r.run(ctx, tokens, o.Seconds); err != nil {
+		rate, err := r.rate(ctx, tokens, o.Seconds)
+		if err != nil {
 			return nil, nil, err
 		}
 		rates = append(rates, rate)
@@ -108,19 +96,69 @@ func (o PushOptions) oneNode(ctx context.Context, alone float64) (rates []pushRa
 	if o.Idle == 0 {
 		return rates, rows, nil
 	}
+	more, err := o.besideIdle(ctx, r)
+	return rates, append(rows, more...), err
+}
+
+// idleTurns is how often each of two nodes is measured beside the other: a
+// machine's speed drifts in minutes.
+const idleTurns = 4
+
+// besideIdle measures a ring in a node that also holds idle processes, and in
+// turns the one that is given.
+func (o PushOptions) besideIdle(ctx context.Context, without *ring) (rows []Row, err error) {
+	with, closeNode, err := o.openRing(ctx, "idle")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeNode()) }()
 	o.Progress(fmt.Sprintf("spawning %d idle processes", o.Idle))
-	if err := r.user.spawnIdle(ctx, n.Info(), o.Idle); err != nil {
-		return nil, nil, err
+	if err := with.spawnIdle(ctx, o.Idle); err != nil {
+		return nil, err
 	}
 	tokens := o.Tokens[len(o.Tokens)-1]
 	name := fmt.Sprintf("ring of %d and %d idle, one node, %s", o.Processes, o.Idle, tokensText(tokens))
 	o.Progress(name)
-	idle, err := r.run(ctx, tokens, o.Seconds)
+	rings, all := []*ring{without, with}, make([]pushed, 2)
+	for range idleTurns {
+		for i, r := range rings {
+			turn, err := r.run(ctx, tokens, o.Seconds/2)
+			if err != nil {
+				return nil, err
+			}
+			all[i].Times.add(turn.Times)
+			all[i].cpu += turn.cpu
+		}
+	}
+	few, err := all[0].rate()
+	if err != nil {
+		return nil, err
+	}
+	many, err := all[1].rate()
+	rows = append(rows, Higher(name, "hops (target 1)", "1/s", many.PerSecond, peerNotIdle, few.PerSecond))
+	return append(rows, hopRows(name, many, peerNotIdle, few)...), err
+}
+
+// openRing opens a node of its own with a ring, and gives what closes it.
+func (o PushOptions) openRing(ctx context.Context, name string) (*ring, func() error, error) {
+	small := filepath.Join(o.Dir, "small.wasm")
+	if err := os.WriteFile(small, smallModule, 0o644); err != nil {
+		return nil, nil, fmt.Errorf("write a small module: %w", err)
+	}
+	o.Progress(fmt.Sprintf("a ring of %d processes on one node: making it", o.Processes))
+	watch := newHopWatch()
+	n, err := node.Open(ctx, node.Options{
+		DataDir: filepath.Join(o.Dir, name), AnyPort: true, Modules: []node.ModuleFile{{Path: o.Module}, {Path: small}}, WrapDriver: watch.wrap,
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	rows = append(rows, Higher(name, "hops (target 1)", "1/s", idle.PerSecond, peerNotIdle, rate.PerSecond))
-	return rates, append(rows, hopRows(name, idle, peerNotIdle, rate)...), nil
+	closeNode := func() error { return n.Close(ctx) }
+	r, err := makeRing(ctx, n, o.Processes, watch)
+	if err != nil {
+		return nil, nil, errors.Join(err, closeNode())
+	}
+	return r, closeNode, nil
 }
 
 // threeNodes measures a cluster, all of it in this process and on one disk, beside
@@ -143,7 +181,7 @@ func (o PushOptions) threeNodes(ctx context.Context, solo []pushRate) (rows []Ro
 	for i, tokens := range o.Tokens {
 		name := fmt.Sprintf("ring of %d, three nodes, %s", o.Processes, tokensText(tokens))
 		o.Progress(name)
-		rate, err := r.run(ctx, tokens, o.Seconds)
+		rate, err := r.rate(ctx, tokens, o.Seconds)
 		if err != nil {
 			return nil, err
 		}
@@ -220,14 +258,15 @@ func hopRows(name string, rate pushRate, peer string, other pushRate) []Row {
 
 // spawnIdle starts processes of a few bytes that nobody ever writes to, and waits
 // until each has been evaluated.
-func (u *user) spawnIdle(ctx context.Context, info node.Info, count int) error {
+func (r *ring) spawnIdle(ctx context.Context, count int) error {
+	info := r.node.Info()
 	return eachOf(ctx, spawnClients, count, func(ctx context.Context, i int) error {
 		draft := processDraft(info.Modules[1].ID, info.Scheduler, info.Authority, fmt.Sprint("idle ", i))
-		id, err := u.client.Send(ctx, draft, u.signer)
+		id, err := r.user.client.Send(ctx, draft, r.user.signer)
 		if err != nil {
 			return err
 		}
-		_, err = u.client.Result(ctx, id, id)
+		_, err = r.user.client.Result(ctx, id, id)
 		return err
 	})
 }

@@ -36,6 +36,7 @@ const hopStart = "hop "
 
 // ring is aos processes of which each sends what it gets to the next.
 type ring struct {
+	node      *node.Node // that the client speaks to
 	user      *user
 	processes []ao.ID
 	watch     *hopWatch
@@ -48,7 +49,7 @@ func makeRing(ctx context.Context, n *node.Node, count int, watch *hopWatch) (*r
 	if err != nil {
 		return nil, err
 	}
-	r := &ring{user: u, processes: make([]ao.ID, count), watch: watch}
+	r := &ring{node: n, user: u, processes: make([]ao.ID, count), watch: watch}
 	const clients = 16
 	err = eachOf(ctx, clients, count, func(ctx context.Context, i int) (err error) {
 		r.processes[i], err = u.spawn(ctx, n, fmt.Sprint("ring ", i))
@@ -73,16 +74,35 @@ func makeRing(ctx context.Context, n *node.Node, count int, watch *hopWatch) (*r
 	return r, err
 }
 
+// pushed is hops, and the processor time that was used up meanwhile.
+type pushed struct {
+	Times
+	cpu time.Duration
+}
+
 // pushRate is how fast a ring was, and what a hop took of the processors.
 type pushRate struct {
 	Rate
 	cpuMicros float64
 }
 
-// run has so many tokens going round at once, and gives how often one came from
-// a process to the next. A token that has gone round is replaced by a new one:
-// what the client does for that is no hop.
-func (r *ring) run(ctx context.Context, tokens int, seconds float64) (rate pushRate, err error) {
+func (p pushed) rate() (pushRate, error) {
+	rate, err := p.Times.rate()
+	return pushRate{rate, float64(p.cpu.Microseconds()) / float64(max(1, len(p.Calls)))}, err
+}
+
+func (r *ring) rate(ctx context.Context, tokens int, seconds float64) (pushRate, error) {
+	hops, err := r.run(ctx, tokens, seconds)
+	if err != nil {
+		return pushRate{}, err
+	}
+	return hops.rate()
+}
+
+// run has so many tokens going round at once, and gives the hops from a process to
+// the next. A token that has gone round is replaced by a new one: what the client
+// does for that is no hop.
+func (r *ring) run(ctx context.Context, tokens int, seconds float64) (pushed, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	warmUp, window := time.Duration(seconds/5*float64(time.Second)), time.Duration(seconds*float64(time.Second))
@@ -107,14 +127,9 @@ func (r *ring) run(ctx context.Context, tokens int, seconds float64) (rate pushR
 		})
 	}
 	r.tokens += tokens
-	times, cpu := r.watch.count(ctx, warmUp, window)
+	hops := r.watch.count(ctx, warmUp, window)
 	wait.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return rate, err
-	}
-	rate.cpuMicros = float64(cpu.Microseconds()) / float64(max(1, len(times.Calls)))
-	rate.Rate, err = times.rate()
-	return rate, err
+	return hops, context.Cause(ctx)
 }
 
 // serve posts a token to a process.
@@ -155,13 +170,13 @@ func (w *hopWatch) expect(token string, last int) <-chan struct{} {
 
 // count takes the time of hops for a while after a warm-up, and gives what the
 // processors did meanwhile.
-func (w *hopWatch) count(ctx context.Context, warmUp, window time.Duration) (Times, time.Duration) {
+func (w *hopWatch) count(ctx context.Context, warmUp, window time.Duration) pushed {
 	pause(ctx, warmUp)
 	start, before := time.Now(), measure.CPU()
 	w.set(true)
 	pause(ctx, window)
 	took := w.set(false)
-	return Times{took, time.Since(start)}, measure.CPU() - before
+	return pushed{Times{took, time.Since(start)}, measure.CPU() - before}
 }
 
 func pause(ctx context.Context, d time.Duration) {

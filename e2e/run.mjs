@@ -5,12 +5,14 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Cluster, freeClusterPorts } from './lib/cluster.mjs'
 import { Node, freePortBase } from './lib/node.mjs'
 import { Suite } from './lib/suite.mjs'
 import { arweaveWallet } from './lib/wallets.mjs'
 import { AOS, World } from './lib/world.mjs'
 import { badInput } from './scenarios/badinput.mjs'
 import { basics } from './scenarios/basics.mjs'
+import { cluster } from './scenarios/cluster.mjs'
 import { paging } from './scenarios/paging.mjs'
 import { pushing } from './scenarios/pushing.mjs'
 import { refusals } from './scenarios/refusals.mjs'
@@ -28,6 +30,11 @@ async function main () {
   for (const [path, target] of [[binary, 'make build'], [aos, 'make modules']]) {
     if (!existsSync(path)) return suite.skip('everything', `${path} is missing; \`${target}\` makes it`)
   }
+  await oneNode()
+  await threeNodes()
+}
+
+async function oneNode () {
   const dataDir = mkdtempSync(join(tmpdir(), 'wallaby-e2e-'))
   const node = new Node({
     binary, dataDir, portBase: await freePortBase(), modules: [`${AOS}=${aos}`]
@@ -52,6 +59,23 @@ async function main () {
       writeFileSync(output, node.output ?? '')
       console.log(`      what the node printed last: ${output}`)
     }
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+// threeNodes runs what is tested on a cluster.
+async function threeNodes () {
+  const dataDir = mkdtempSync(join(tmpdir(), 'wallaby-e2e-cluster-'))
+  const nodes = new Cluster({ binary, dataDir, portBase: await freeClusterPorts(), modules: [`${AOS}=${aos}`] })
+  process.once('exit', () => [nodes.front, ...nodes.nodes].forEach(node => node.child?.kill('SIGKILL')))
+  try {
+    await nodes.start()
+    await cluster(suite, nodes, arweaveWallet())
+  } catch (err) {
+    suite.fail('the cluster starts', err)
+  } finally {
+    await nodes.close()
+    if (suite.failed) writeFileSync(join(tmpdir(), 'wallaby-e2e-cluster.log'), nodes.output)
     rmSync(dataDir, { recursive: true, force: true })
   }
 }

@@ -32,6 +32,7 @@ type shakyWorld struct {
 	user, authority dataitem.Signer
 	posted          map[ao.ID]bool // by users
 
+	wrong     wrong
 	faulty    atomic.Bool
 	killOneIn uint64
 	kills     atomic.Int64 // that are left
@@ -51,7 +52,7 @@ func TestEveryEffectHappensOnce(t *testing.T) {
 			t.Run(fmt.Sprint(half), func(t *testing.T) {
 				t.Parallel()
 				for seed := first + next.Add(1) - 1; seed < first+count; seed = first + next.Add(1) - 1 {
-					synctest.Test(t, func(t *testing.T) { effects.Add(int64(shakyRun(t, seed))) })
+					synctest.Test(t, func(t *testing.T) { effects.Add(int64(runSeed(t, seed))) })
 				}
 			})
 		}
@@ -73,16 +74,55 @@ func number(t *testing.T, name string, standard int) int {
 	return n
 }
 
-// shakyRun is one world, from its first message until all is quiet, and gives how
-// many effects there were.
-func shakyRun(t *testing.T, seed int64) (effects int) {
+// runSeed runs a world that must hold, and gives how many effects there were.
+func runSeed(t *testing.T, seed int64) int {
 	defer func() {
 		if t.Failed() {
 			t.Logf("to run it alone: WALLABY_SEED=%d go test -run TestEveryEffectHappensOnce ./messenger", seed)
 		}
 	}()
+	return shakyRun(t, seed, "")
+}
+
+// wrong is something that a messenger or its node must not do.
+type wrong string
+
+const (
+	completesFirst wrong = "completes an effect before it sends it"
+	signsAnew      wrong = "signs an effect as other bytes after a restart"
+	turnsRound     wrong = "lists effects in another order"
+)
+
+// TestWhatIsWrongIsFound: worlds in which something is wrong do not hold, so
+// that TestEveryEffectHappensOnce can fail.
+func TestWhatIsWrongIsFound(t *testing.T) {
+	for _, what := range []wrong{completesFirst, signsAnew, turnsRound} {
+		t.Run(string(what), func(t *testing.T) {
+			found := &findings{TB: t}
+			for seed := int64(0); seed < 200 && found.count.Load() == 0; seed++ {
+				synctest.Test(t, func(t *testing.T) { shakyRun(found, seed, what) })
+			}
+			if found.count.Load() == 0 {
+				t.Error("no world shows that")
+			}
+		})
+	}
+}
+
+// findings counts what would be errors.
+type findings struct {
+	testing.TB
+	count atomic.Int64
+}
+
+func (f *findings) Error(...any)          { f.count.Add(1) }
+func (f *findings) Errorf(string, ...any) { f.count.Add(1) }
+
+// shakyRun is one world, from its first message until all is quiet, and gives how
+// many effects there were.
+func shakyRun(t testing.TB, seed int64, what wrong) (effects int) {
 	w := &shakyWorld{
-		TB: t, seed: seed, random: rand.New(rand.NewSource(seed)), posted: map[ao.ID]bool{},
+		TB: t, seed: seed, wrong: what, random: rand.New(rand.NewSource(seed)), posted: map[ao.ID]bool{},
 		user: logtest.Signer(t, 1), authority: logtest.Signer(t, 2), weave: &shakyWeave{items: map[ao.ID]*dataitem.Item{}},
 		killOneIn: 30, guests: &guests{wallets: []string{ao.ID{201}.String(), ao.ID{202}.String()}},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type shaky struct {
 	// is closed or opened.
 	life      sync.RWMutex
 	up        bool
+	opened    byte // how often
 	db        *kv.DB
 	engine    *engine.Engine
 	messenger *messenger.Messenger
@@ -82,6 +84,11 @@ func (n *shaky) open() {
 	n.life.Lock()
 	defer n.life.Unlock()
 	n.up = true
+	authority := n.w.authority
+	if n.w.wrong == signsAnew {
+		n.opened++
+		authority = logtest.Signer(n.w, 100+n.opened)
+	}
 	var err error
 	n.engine, err = engine.Open(context.Background(), engine.Options{
 		Log: n.w.log, DB: n.db.DB, Drivers: []vm.Driver{n.w.guests}, Modules: n.w.guests, Items: logItems{n.w.log},
@@ -92,7 +99,7 @@ func (n *shaky) open() {
 	}
 	n.messenger = messenger.Open(messenger.Options{
 		Outbox: shakyOutbox{n.engine.Outbox(), n}, Log: shakyLog{n.w.log, n}, Owns: n.believesSlowly,
-		Signer: n.w.authority, Uploader: n.w.weave, Directory: n.w.weave,
+		Signer: authority, Uploader: n.w.weave, Directory: n.w.weave,
 		Workers: 4, LoadedMax: 5, RetryBaseMS: 20, RetryMaxMS: 300, AttemptsMax: 1 << 20,
 		Fatal: func(err error) {
 			if !errors.Is(err, errDead) {
@@ -242,9 +249,23 @@ func (o shakyOutbox) Pending(ctx context.Context, after engine.EffectKey, limit 
 	if err != nil {
 		return nil, err
 	}
-	page, err := o.Outbox.Pending(ctx, after, limit)
+	page, err := o.list(ctx, after, limit)
 	if draw%3 == 0 {
 		time.Sleep(time.Duration(draw%200) * time.Millisecond) // and the page is old
+	}
+	return page, err
+}
+
+// list gives a page, and does what is wrong in this world.
+func (o shakyOutbox) list(ctx context.Context, after engine.EffectKey, limit int) ([]engine.Effect, error) {
+	page, err := o.Outbox.Pending(ctx, after, limit)
+	switch o.n.w.wrong {
+	case completesFirst:
+		for _, effect := range page {
+			err = errors.Join(err, o.Outbox.Complete(effect))
+		}
+	case turnsRound:
+		slices.Reverse(page)
 	}
 	return page, err
 }

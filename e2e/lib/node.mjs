@@ -7,8 +7,9 @@ import { until } from './suite.mjs'
 const START_TIMEOUT_MS = 60_000
 
 export class Node {
-  constructor ({ binary, dataDir, portBase, modules = [], args = [] }) {
-    Object.assign(this, { binary, dataDir, portBase, modules, args })
+  // With a config it is one node of a cluster, otherwise one by itself.
+  constructor ({ binary, dataDir, portBase, config, modules = [], args = [] }) {
+    Object.assign(this, { binary, dataDir, portBase, config, modules, args })
     this.gateway = `http://127.0.0.1:${portBase}`
     this.mu = `http://127.0.0.1:${portBase + 2}`
     this.su = `http://127.0.0.1:${portBase + 3}`
@@ -40,7 +41,10 @@ export class Node {
 
   // launch runs the binary and waits for nothing.
   launch () {
-    const args = ['dev', '--data-dir', this.dataDir, '--port-base', String(this.portBase),
+    const command = this.config
+      ? ['node', '--config', this.config]
+      : ['dev', '--data-dir', this.dataDir, '--port-base', String(this.portBase)]
+    const args = [...command,
       ...this.modules.flatMap(module => ['--module', module]), ...this.args]
     this.output = ''
     this.stderr = ''
@@ -79,10 +83,14 @@ export class Node {
 }
 
 // freePortBase finds five ports in a row, as a node needs them.
-export async function freePortBase () {
+export function freePortBase () {
+  return freePorts(5)
+}
+
+export async function freePorts (count) {
   for (;;) {
     const base = 20_000 + 10 * Math.floor(Math.random() * 3_000)
-    const free = await Promise.all([0, 1, 2, 3, 4].map(offset => isFree(base + offset)))
+    const free = await Promise.all(Array.from({ length: count }, (_, offset) => isFree(base + offset)))
     if (free.every(Boolean)) return base
   }
 }
