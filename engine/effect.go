@@ -66,8 +66,11 @@ type Effect struct {
 
 	// What delivery has come to; a messenger changes these through Update.
 	Attempts  int
+	TimeMS    int64  // of the last attempt
+	Node      string // that made it; "" when the node is alone
 	NextMS    int64  // not before this time
 	Error     string // why the last attempt did not succeed
+	Parked    string // why it may not be tried; Resume brings it back
 	Dead      bool   // given up; only Redrive brings it back
 	Dropped   bool   // and nothing does
 	Delivered []ao.ID
@@ -75,6 +78,17 @@ type Effect struct {
 
 // Key gives the effect's name.
 func (e Effect) Key() EffectKey { return EffectKey{e.Process, e.Nonce, e.Index} }
+
+// Cascade names what an effect is parked with: all that descends from its root;
+// without a root, all that its process sends so.
+func (e Effect) Cascade() ao.ID { return cascadeOf(e.Root, e.Process) }
+
+func cascadeOf(root, process ao.ID) ao.ID {
+	if root.IsZero() {
+		return process
+	}
+	return root
+}
 
 // effectsOf lists what a result asks for, in delivery order. It depends on the
 // result alone, so that an effect's index means the same after every restart.

@@ -118,6 +118,20 @@ func (e *Engine) Evaluated(process ao.ID) (nonce uint64, ok bool) {
 	return next - 1, true
 }
 
+// Stored gives an evaluation if it has been made, and when this node made it; 0
+// when that is not known. It does not wait.
+func (e *Engine) Stored(process ao.ID, nonce uint64) (evaluation Evaluation, atMS int64, ok bool, err error) {
+	found, err := e.store.record(process, nonce)
+	if isMissing(err) {
+		return Evaluation{}, 0, false, nil
+	}
+	if err != nil {
+		return Evaluation{}, 0, false, fmt.Errorf("read evaluation of process %s at nonce %d: %w", process, nonce, err)
+	}
+	evaluation, err = found.evaluation(process, nonce)
+	return evaluation, found.evaluatedMS, err == nil, err
+}
+
 // Result gives the evaluation of a message, an assignment, or, by the
 // process's own id, of the process itself. It waits until that is evaluated.
 func (e *Engine) Result(ctx context.Context, process, id ao.ID) (Evaluation, error) {
@@ -133,7 +147,7 @@ func (e *Engine) Result(ctx context.Context, process, id ao.ID) (Evaluation, err
 // published, the error says why, nothing is stored, and a later call tries
 // again.
 func (e *Engine) ResultAt(ctx context.Context, process ao.ID, nonce uint64) (Evaluation, error) {
-	if evaluation, ok, err := e.stored(process, nonce); ok || err != nil {
+	if evaluation, _, ok, err := e.Stored(process, nonce); ok || err != nil {
 		return evaluation, err
 	}
 	head, err := e.head(ctx, process)
@@ -146,7 +160,7 @@ func (e *Engine) ResultAt(ctx context.Context, process ao.ID, nonce uint64) (Eva
 	if err := e.table.await(ctx, process, head.Nonce, nonce); err != nil {
 		return Evaluation{}, err
 	}
-	evaluation, ok, err := e.stored(process, nonce)
+	evaluation, _, ok, err := e.Stored(process, nonce)
 	if err == nil && !ok {
 		err = errMissing(process, nonce)
 		e.fatal(err)
@@ -171,19 +185,6 @@ func (e *Engine) find(ctx context.Context, process, id ao.ID) (uint64, error) {
 		return 0, fmt.Errorf("find %s in process %s: %w", id, process, err)
 	}
 	return nonce, nil
-}
-
-// stored gives an evaluation if there is one.
-func (e *Engine) stored(process ao.ID, nonce uint64) (Evaluation, bool, error) {
-	found, err := e.store.record(process, nonce)
-	if isMissing(err) {
-		return Evaluation{}, false, nil
-	}
-	if err != nil {
-		return Evaluation{}, false, fmt.Errorf("read evaluation of process %s at nonce %d: %w", process, nonce, err)
-	}
-	evaluation, err := found.evaluation(process, nonce)
-	return evaluation, err == nil, err
 }
 
 // ErrDamaged is wrapped by what Options.Fatal is told when the store misses what

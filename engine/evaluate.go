@@ -186,6 +186,7 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		// No log gives a message two places, but histories made elsewhere may.
 		r.flags = flagSkipped | flagKept
 		r.result = emptyResult().JSON()
+		r.evaluatedMS = e.options.Now().UnixMilli()
 		b.add(r, 0, ao.ID{})
 		l.step(entry)
 		return nil
@@ -203,6 +204,7 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		r.flags |= flagError
 	}
 	r.result = result.result.JSON()
+	r.evaluatedMS = e.options.Now().UnixMilli()
 	b.add(r, len(effectsOf(result.result)), rootOf(entry, r.message))
 	l.step(entry)
 	return nil

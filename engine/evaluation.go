@@ -29,10 +29,14 @@ const (
 
 // recordVersion begins every stored evaluation:
 // version (1), flags (1), message (32), assignment (32), timestamp (8),
-// block height (8), result (JSON).
+// block height (8), when it was evaluated (8), result (JSON). Version 1 lacks
+// the time of evaluation.
 const (
-	recordVersion     = 1
-	recordHeaderBytes = 2 + 32 + 32 + 8 + 8
+	recordVersion     = 2
+	recordHeaderBytes = 2 + 32 + 32 + 8 + 8 + 8
+
+	recordVersionUntimed     = 1
+	recordHeaderBytesUntimed = recordHeaderBytes - 8
 )
 
 // record is an evaluation in the form in which it is stored.
@@ -42,6 +46,9 @@ type record struct {
 	assignment  ao.ID
 	timestampMS int64
 	blockHeight uint64
+	// evaluatedMS is this node's clock when it had evaluated the message, 0 when
+	// that is not known. It is beside the result, which is the same on all nodes.
+	evaluatedMS int64
 	result      []byte
 }
 
@@ -52,6 +59,7 @@ func (r record) encode() []byte {
 	b = append(b, r.assignment[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.timestampMS))
 	b = binary.BigEndian.AppendUint64(b, r.blockHeight)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.evaluatedMS))
 	return append(b, r.result...)
 }
 
@@ -59,17 +67,26 @@ var errRecord = errors.New("stored evaluation is malformed")
 
 // decodeRecord keeps b.
 func decodeRecord(b []byte) (record, error) {
-	if len(b) < recordHeaderBytes || b[0] != recordVersion {
+	if len(b) < recordHeaderBytesUntimed || b[0] == recordVersion && len(b) < recordHeaderBytes {
 		return record{}, errRecord
 	}
-	return record{
+	r := record{
 		flags:       b[1],
 		message:     ao.ID(b[2:34]),
 		assignment:  ao.ID(b[34:66]),
 		timestampMS: int64(binary.BigEndian.Uint64(b[66:74])),
 		blockHeight: binary.BigEndian.Uint64(b[74:82]),
-		result:      b[recordHeaderBytes:],
-	}, nil
+	}
+	switch b[0] {
+	case recordVersionUntimed:
+		r.result = b[recordHeaderBytesUntimed:]
+	case recordVersion:
+		r.evaluatedMS = int64(binary.BigEndian.Uint64(b[82:90]))
+		r.result = b[recordHeaderBytes:]
+	default:
+		return record{}, errRecord
+	}
+	return r, nil
 }
 
 func (r record) evaluation(process ao.ID, nonce uint64) (Evaluation, error) {

@@ -15,9 +15,10 @@ import (
 //	el process          mark: the process was behind when the position was kept
 //	eg group            position up to which the log has been followed
 //	eo process nonce    outbox record with something to deliver
+//	ek process nonce    outbox record whose remainder is parked, or dead
 //	ex process nonce    outbox record whose remainder is dead
 //	et process nonce    outbox record that is done, kept as a trace
-//	ed process nonce index (4)  ids that a done effect delivered
+//	ed process nonce index (4)  how a done effect was delivered (see delivery)
 //	es process nonce    snapshot manifest
 //	ep hash             snapshot page, compressed
 //	ef hash process     reference of a process's snapshots to a page
@@ -30,6 +31,7 @@ const (
 	keyLag       = "el"
 	keyPosition  = "eg"
 	keyOutbox    = "eo"
+	keyParked    = "ek"
 	keyDead      = "ex"
 	keyTrace     = "et"
 	keyDelivered = "ed"
@@ -52,7 +54,7 @@ func nonceKey(prefix string, process ao.ID, nonce uint64) []byte {
 	return binary.BigEndian.AppendUint64(idKey(prefix, process), nonce)
 }
 
-func effectKey(key EffectKey) []byte {
+func deliveryKey(key EffectKey) []byte {
 	return binary.BigEndian.AppendUint32(nonceKey(keyDelivered, key.Process, key.Nonce), key.Index)
 }
 

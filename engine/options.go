@@ -73,7 +73,8 @@ type Options struct {
 	// Fatal is told once about a fault that makes the node unfit to go on, such
 	// as a broken hash chain. Nil: it is only logged.
 	Fatal func(error)
-	// Now measures durations and is never seen by a guest (time.Now).
+	// Now measures durations, says when a message was evaluated, and is never
+	// seen by a guest (time.Now).
 	Now    func() time.Time
 	Logger zerolog.Logger
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -17,23 +16,23 @@ import (
 //
 // The store has one record for each result with effects: which of them are
 // done, and what is known of those that were tried. Bodies stay in the stored
-// result. The record moves from pending to dead to trace as its effects do.
+// result. The record moves from pending to parked to dead to trace as its effects
+// do.
 type Outbox struct {
 	store   *store
 	changed chan struct{}
 
-	mu      sync.Mutex // serializes changes of records
-	pending int
-	dead    int
+	mu       sync.Mutex // serializes changes of records
+	tally    tally
+	cascades map[ao.ID]*ParkedCascade
 }
 
 // openOutbox counts what is pending and sees to it that a messenger looks.
 func openOutbox(s *store) (*Outbox, error) {
-	o := &Outbox{store: s, changed: make(chan struct{}, 1)}
-	for _, prefix := range []string{keyOutbox, keyDead} {
+	o := &Outbox{store: s, changed: make(chan struct{}, 1), cascades: map[ao.ID]*ParkedCascade{}}
+	for _, prefix := range []string{keyOutbox, keyParked, keyDead} {
 		err := o.scan(context.Background(), prefix, EffectKey{}, func(key EffectKey, record outboxRecord) (bool, error) {
-			o.pending += record.pending()
-			o.dead += record.dead()
+			o.account(key.Process, outboxRecord{}, record)
 			return true, nil
 		})
 		if err != nil {
@@ -44,25 +43,31 @@ func openOutbox(s *store) (*Outbox, error) {
 	return o, nil
 }
 
+// account follows a record from what it was to what it is; mu is held, or nobody
+// else is there.
+func (o *Outbox) account(process ao.ID, before, after outboxRecord) {
+	was, is := before.tally(), after.tally()
+	o.tally.add(was, -1)
+	o.tally.add(is, +1)
+	if was.parked != 0 || is.parked != 0 {
+		o.accountParked(process, after, is.parked-was.parked)
+	}
+}
+
 // Changed receives when there may be new effects. It holds at most one signal,
 // so a receiver lists what is pending until nothing is left.
 func (o *Outbox) Changed() <-chan struct{} { return o.changed }
 
 // Count gives how many effects are pending.
-func (o *Outbox) Count() int {
+func (o *Outbox) Count() int { return o.counts().pending }
+
+func (o *Outbox) counts() tally {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.pending
+	return o.tally
 }
 
-// DeadCount gives how many effects were given up and wait for a person.
-func (o *Outbox) DeadCount() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.dead
-}
-
-// Pending lists effects that are neither done nor dead, in order of process,
+// Pending lists effects that are to be delivered, in order of process,
 // nonce and index, after the given key. One process's effects stand in
 // delivery order.
 func (o *Outbox) Pending(ctx context.Context, after EffectKey, limit int) ([]Effect, error) {
@@ -71,7 +76,7 @@ func (o *Outbox) Pending(ctx context.Context, after EffectKey, limit int) ([]Eff
 
 // Effects lists all effects of one result with what has become of them, done
 // ones too, for a trace.
-func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, done []bool, err error) {
+func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, states []EffectState, err error) {
 	key := EffectKey{Process: process, Nonce: nonce}
 	_, record, err := o.load(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
@@ -84,36 +89,43 @@ func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, done []
 		return nil, nil, err
 	}
 	for i := range effects {
-		effect := &effects[i]
-		done = append(done, record.isDone(effect.Index))
-		if !done[i] {
-			continue
-		}
-		ids, err := o.store.get(effectKey(effect.Key()))
-		if err != nil && !isMissing(err) {
+		state := record.stateOf(effects[i].Index)
+		if err := o.tellDelivery(&effects[i], state); err != nil {
 			return nil, nil, err
 		}
-		effect.Delivered = decodeIDs(ids)
+		states = append(states, state)
 	}
-	return effects, done, nil
+	return effects, states, nil
 }
 
-// Update stores an effect's attempts, next time, error, delivered ids and
-// whether it is dead. A complete effect stays complete.
+// tellDelivery gives a done effect how it was delivered.
+func (o *Outbox) tellDelivery(effect *Effect, state EffectState) error {
+	if state != EffectDone {
+		return nil
+	}
+	d, err := o.store.delivery(effect.Key())
+	if err != nil {
+		return fmt.Errorf("read how effect %s was delivered: %w", effect.Key(), err)
+	}
+	d.tell(effect)
+	return nil
+}
+
+// Update stores an effect's attempts, times, error, delivered ids and whether it
+// is parked or dead. A complete effect stays complete.
 func (o *Outbox) Update(effect Effect) error {
 	return o.change(effect.Key(), nil, func(record *outboxRecord) { record.touch(effect) })
 }
 
-// Complete takes an effect out of what is pending and keeps what it delivered
+// Complete takes an effect out of what is pending and keeps how it was delivered
 // as a trace.
 func (o *Outbox) Complete(effect Effect) error {
-	return o.change(effect.Key(), effect.Delivered, func(record *outboxRecord) { record.setDone(effect.Index) })
+	return o.change(effect.Key(), deliveryOf(effect), func(record *outboxRecord) { record.setDone(effect.Index) })
 }
 
-// change applies fn to a record and puts it where it then belongs. Delivered
-// ids go into the store beside it: a record with those of thousands of effects
-// would be written again for each of them.
-func (o *Outbox) change(key EffectKey, delivered []ao.ID, fn func(*outboxRecord)) error {
+// change applies fn to a record and puts it where it then belongs, with the
+// delivery of the effect, if there is one, beside it.
+func (o *Outbox) change(key EffectKey, done *delivery, fn func(*outboxRecord)) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	from, record, err := o.load(key)
@@ -123,7 +135,7 @@ func (o *Outbox) change(key EffectKey, delivered []ao.ID, fn func(*outboxRecord)
 	if err != nil {
 		return err
 	}
-	pending, dead := record.pending(), record.dead()
+	before := record.clone()
 	fn(&record)
 	to := record.prefix()
 	err = o.store.db.Update(func(txn *badger.Txn) error {
@@ -132,8 +144,8 @@ func (o *Outbox) change(key EffectKey, delivered []ao.ID, fn func(*outboxRecord)
 				return err
 			}
 		}
-		if len(delivered) > 0 {
-			if err := txn.Set(effectKey(key), encodeIDs(delivered)); err != nil {
+		if done != nil {
+			if err := txn.SetEntry(done.entry(key)); err != nil {
 				return err
 			}
 		}
@@ -142,14 +154,13 @@ func (o *Outbox) change(key EffectKey, delivered []ao.ID, fn func(*outboxRecord)
 	if err != nil {
 		return fmt.Errorf("store effect %s: %w", key, err)
 	}
-	o.pending += record.pending() - pending
-	o.dead += record.dead() - dead
+	o.account(key.Process, before, record)
 	return nil
 }
 
 // load gives a result's record and under which prefix it stands.
 func (o *Outbox) load(key EffectKey) (prefix string, record outboxRecord, err error) {
-	for _, prefix = range []string{keyOutbox, keyDead, keyTrace} {
+	for _, prefix = range []string{keyOutbox, keyParked, keyDead, keyTrace} {
 		var value []byte
 		value, err = o.store.get(nonceKey(prefix, key.Process, key.Nonce))
 		if errors.Is(err, badger.ErrKeyNotFound) {
@@ -177,9 +188,7 @@ func (o *Outbox) effects(key EffectKey, record outboxRecord) ([]Effect, error) {
 	for i := range effects {
 		effect := &effects[i]
 		effect.Process, effect.Nonce, effect.Root = key.Process, key.Nonce, record.Root
-		touched := record.touched(effect.Index)
-		effect.Attempts, effect.NextMS, effect.Error = touched.Attempts, touched.NextMS, touched.Error
-		effect.Dead, effect.Dropped, effect.Delivered = touched.Dead, touched.Dropped, slices.Clone(touched.Delivered)
+		record.touched(effect.Index).tell(effect)
 	}
 	return effects, nil
 }
@@ -218,7 +227,7 @@ func (o *Outbox) added(count int) {
 		return
 	}
 	o.mu.Lock()
-	o.pending += count
+	o.tally.pending += count
 	o.mu.Unlock()
 	o.notify()
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,7 +77,7 @@ func TestEffectsAreDeliveredOnce(t *testing.T) {
 	dead := effects[1]
 	dead.Dead, dead.Error = true, "no such target"
 	done := effects[2]
-	done.Delivered = []ao.ID{{1}, {2}}
+	done.Attempts, done.TimeMS, done.Node, done.Delivered = 4, 1_700_000_000_777, "n2", []ao.ID{{1}, {2}}
 	for _, err := range []error{b.Outbox().Update(retried), b.Outbox().Update(dead), b.Outbox().Complete(done)} {
 		if err != nil {
 			t.Fatal(err)
@@ -131,10 +132,10 @@ func TestEffectsAreDeliveredOnce(t *testing.T) {
 	if err != nil || len(all) != 5 {
 		t.Fatalf("trace is %v, %v", all, err)
 	}
-	if diff := cmp.Diff([]bool{true, true, true, true, true}, finished); diff != "" {
+	if diff := cmp.Diff(slices.Repeat([]EffectState{EffectDone}, 5), finished); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]ao.ID{{1}, {2}}, all[2].Delivered); diff != "" {
+	if diff := cmp.Diff(done, all[2]); diff != "" {
 		t.Errorf("delivered (-want +got):\n%s", diff)
 	}
 	if err := b.Outbox().Complete(Effect{Process: process, Nonce: 1, Index: 5}); ao.CodeOf(err) != ao.CodeNotFound {

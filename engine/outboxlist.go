@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -12,44 +13,36 @@ import (
 // EffectState says what has become of an effect.
 type EffectState string
 
-// The states of an effect. A dead one was given up and waits for a person, who
-// redrives or drops it.
+// The states of an effect. A parked one belongs to a cascade that went too far, and
+// a dead one was given up: both wait for a person.
 const (
 	EffectPending EffectState = "pending"
+	EffectParked  EffectState = "parked"
 	EffectDead    EffectState = "dead"
 	EffectDropped EffectState = "dropped"
 	EffectDone    EffectState = "done"
 )
 
-// stateOf says what a record knows of an effect.
-func (r *outboxRecord) stateOf(effect Effect) EffectState {
-	switch {
-	case r.isDone(effect.Index):
-		return EffectDone
-	case effect.Dropped:
-		return EffectDropped
-	case effect.Dead:
-		return EffectDead
-	}
-	return EffectPending
-}
-
 // prefixesOf lists where records may stand that have effects of a state.
 func prefixesOf(state EffectState) ([]string, error) {
+	all := []string{keyOutbox, keyParked, keyDead, keyTrace}
 	switch state {
 	case EffectPending:
-		return []string{keyOutbox}, nil
+		return all[:1], nil
+	case EffectParked:
+		return all[:2], nil
 	case EffectDead:
-		return []string{keyOutbox, keyDead}, nil
+		return all[:3], nil
 	case EffectDropped, EffectDone:
-		return []string{keyOutbox, keyDead, keyTrace}, nil
+		return all, nil
 	}
-	return nil, ao.Errorf(ao.CodeInvalid, "there is no state %q: it is pending, dead, dropped or done", string(state))
+	return nil, ao.Errorf(ao.CodeInvalid, "there is no state %q: it is pending, parked, dead, dropped or done", string(state))
 }
 
 // OutboxQuery chooses effects.
 type OutboxQuery struct {
 	Process ao.ID // zero: all
+	Cascade ao.ID // zero: all; else a root, or a process that sends without one
 	State   EffectState
 	After   EffectKey // the last of the page before
 	Limit   int
@@ -73,16 +66,23 @@ func (o *Outbox) List(ctx context.Context, q OutboxQuery) ([]Effect, error) {
 			if !q.Process.IsZero() && key.Process != q.Process {
 				return false, nil
 			}
+			if !q.Cascade.IsZero() && cascadeOf(record.Root, key.Process) != q.Cascade {
+				return true, nil
+			}
 			effects, err := o.effects(key, record)
 			if err != nil {
 				return false, err
 			}
 			for _, effect := range effects {
 				passed := q.After != EffectKey{} && effect.Key().compare(q.After) <= 0
-				if !passed && record.stateOf(effect) == q.State && count < q.Limit {
-					all = append(all, effect)
-					count++
+				if passed || record.stateOf(effect.Index) != q.State || count == q.Limit {
+					continue
 				}
+				if err := o.tellDelivery(&effect, q.State); err != nil {
+					return false, err
+				}
+				all = append(all, effect)
+				count++
 			}
 			return count < q.Limit, nil
 		})
@@ -96,49 +96,52 @@ func (o *Outbox) List(ctx context.Context, q OutboxQuery) ([]Effect, error) {
 
 // Get gives an effect and what has become of it.
 func (o *Outbox) Get(key EffectKey) (Effect, EffectState, error) {
-	effects, _, err := o.Effects(key.Process, key.Nonce)
+	_, record, err := o.load(key)
+	if isMissing(err) || err == nil && key.Index >= record.Count {
+		return Effect{}, "", ao.Errorf(ao.CodeNotFound, "there is no effect %s", key)
+	}
 	if err != nil {
 		return Effect{}, "", err
 	}
-	_, record, err := o.load(key)
-	if err != nil || int(key.Index) >= len(effects) {
-		return Effect{}, "", ao.Errorf(ao.CodeNotFound, "there is no effect %s", key)
+	effects, err := o.effects(key, record)
+	if err != nil {
+		return Effect{}, "", err
 	}
-	return effects[key.Index], record.stateOf(effects[key.Index]), nil
+	effect, state := effects[key.Index], record.stateOf(key.Index)
+	return effect, state, o.tellDelivery(&effect, state)
 }
 
 // Redrive makes a dead effect pending again, as if it had never been tried. What
 // its process sent after it to the same target has gone ahead meanwhile.
 func (o *Outbox) Redrive(key EffectKey) error {
-	err := o.revise(key, func(record *outboxRecord) {
-		record.touch(Effect{Index: key.Index, Delivered: record.touched(key.Index).Delivered})
-	})
+	err := o.revise(key, func(state EffectState) bool { return state == EffectDead }, "only a dead one can be redriven",
+		func(touched *Effect) { *touched = Effect{Index: key.Index, Delivered: touched.Delivered} })
 	if err == nil {
 		o.notify()
 	}
 	return err
 }
 
-// Drop gives a dead effect up for good. It stays in the trace.
+// Drop gives a dead or parked effect up for good. It stays in the trace.
 func (o *Outbox) Drop(key EffectKey) error {
-	return o.revise(key, func(record *outboxRecord) {
-		touched := record.touched(key.Index)
-		record.touch(Effect{
-			Index: key.Index, Attempts: touched.Attempts, Error: touched.Error, Delivered: touched.Delivered, Dead: true, Dropped: true,
-		})
-	})
+	return o.revise(key, func(state EffectState) bool { return state == EffectDead || state == EffectParked },
+		"only a dead or a parked one can be dropped", func(touched *Effect) { touched.Dead, touched.Dropped, touched.Parked = true, true, "" })
 }
 
-// revise changes the record of a dead effect.
-func (o *Outbox) revise(key EffectKey, fn func(*outboxRecord)) error {
-	_, state, err := o.Get(key)
-	if err != nil {
-		return err
-	}
-	if state != EffectDead {
-		return ao.Errorf(ao.CodeConflict, "effect %s is %s: only a dead one can be redriven or dropped", key, state)
-	}
-	return o.change(key, nil, fn)
+// revise changes what is known of an effect that is in the right state.
+func (o *Outbox) revise(key EffectKey, may func(EffectState) bool, rule string, fn func(*Effect)) error {
+	var refused error
+	err := o.change(key, nil, func(record *outboxRecord) {
+		if state := record.stateOf(key.Index); !may(state) {
+			refused = ao.Errorf(ao.CodeConflict, "effect %s is %s: %s", key, state, rule)
+			return
+		}
+		effect := Effect{Index: key.Index}
+		record.touched(key.Index).tell(&effect)
+		fn(&effect)
+		record.touch(effect)
+	})
+	return errors.Join(err, refused)
 }
 
 func (k EffectKey) compare(other EffectKey) int {

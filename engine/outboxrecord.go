@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -22,8 +23,11 @@ type outboxRecord struct {
 type touchedEffect struct {
 	Index     uint32  `json:"i"`
 	Attempts  int     `json:"attempts,omitempty"`
+	TimeMS    int64   `json:"time,omitempty"`
+	Node      string  `json:"node,omitempty"`
 	NextMS    int64   `json:"next,omitempty"`
 	Error     string  `json:"error,omitempty"`
+	Parked    string  `json:"parked,omitempty"`
 	Dead      bool    `json:"dead,omitempty"`
 	Dropped   bool    `json:"dropped,omitempty"` // and Dead
 	Delivered []ao.ID `json:"delivered,omitempty"`
@@ -44,6 +48,12 @@ func decodeOutboxRecord(b []byte) (outboxRecord, error) {
 		return r, fmt.Errorf("stored outbox record is malformed: %w", err)
 	}
 	return r, nil
+}
+
+func (r *outboxRecord) clone() outboxRecord {
+	copied := *r
+	copied.Done, copied.Touched = slices.Clone(r.Done), slices.Clone(r.Touched)
+	return copied
 }
 
 func (r *outboxRecord) isDone(index uint32) bool {
@@ -78,8 +88,11 @@ func (r *outboxRecord) touch(effect Effect) {
 	touched := touchedEffect{
 		Index:     effect.Index,
 		Attempts:  effect.Attempts,
+		TimeMS:    effect.TimeMS,
+		Node:      effect.Node,
 		NextMS:    effect.NextMS,
 		Error:     effect.Error,
+		Parked:    effect.Parked,
 		Dead:      effect.Dead,
 		Dropped:   effect.Dropped,
 		Delivered: effect.Delivered,
@@ -92,54 +105,71 @@ func (r *outboxRecord) touch(effect Effect) {
 	r.Touched = slices.Insert(r.Touched, at, touched)
 }
 
-// pending counts effects that are neither done nor dead.
-func (r *outboxRecord) pending() int {
-	count := int(r.Count)
-	for _, touched := range r.Touched {
-		if touched.Dead {
-			count--
-		}
-	}
-	for index := range r.Count {
-		if r.isDone(index) {
-			count--
-		}
-	}
-	return count
+// tell gives an effect what is known of it.
+func (t touchedEffect) tell(effect *Effect) {
+	effect.Attempts, effect.TimeMS, effect.Node = t.Attempts, t.TimeMS, t.Node
+	effect.NextMS, effect.Error, effect.Parked = t.NextMS, t.Error, t.Parked
+	effect.Dead, effect.Dropped, effect.Delivered = t.Dead, t.Dropped, slices.Clone(t.Delivered)
 }
 
-// dead counts effects that were given up and not dropped.
-func (r *outboxRecord) dead() (count int) {
-	for _, touched := range r.Touched {
-		if touched.Dead && !touched.Dropped {
-			count++
-		}
+// stateOf says what has become of an effect.
+func (r *outboxRecord) stateOf(index uint32) EffectState {
+	if r.isDone(index) {
+		return EffectDone
 	}
-	return count
+	return r.touched(index).state()
+}
+
+func (t touchedEffect) state() EffectState {
+	switch {
+	case t.Dropped:
+		return EffectDropped
+	case t.Dead:
+		return EffectDead
+	case t.Parked != "":
+		return EffectParked
+	}
+	return EffectPending
+}
+
+// tally counts effects that are neither done nor dropped.
+type tally struct{ pending, parked, dead int }
+
+func (t *tally) add(other tally, sign int) {
+	t.pending += sign * other.pending
+	t.parked += sign * other.parked
+	t.dead += sign * other.dead
+}
+
+func (r *outboxRecord) tally() tally {
+	t := tally{pending: int(r.Count)}
+	for _, touched := range r.Touched {
+		switch touched.state() {
+		case EffectParked:
+			t.parked++
+		case EffectDead:
+			t.dead++
+		case EffectDropped:
+		default:
+			continue
+		}
+		t.pending--
+	}
+	for _, b := range r.Done {
+		t.pending -= bits.OnesCount8(b)
+	}
+	return t
 }
 
 // prefix says where the record belongs.
 func (r *outboxRecord) prefix() string {
-	switch {
-	case r.pending() > 0:
+	switch t := r.tally(); {
+	case t.pending > 0:
 		return keyOutbox
-	case r.dead() > 0:
+	case t.parked > 0:
+		return keyParked
+	case t.dead > 0:
 		return keyDead
 	}
 	return keyTrace
-}
-
-func encodeIDs(ids []ao.ID) []byte {
-	b := make([]byte, 0, len(ids)*len(ao.ID{}))
-	for _, id := range ids {
-		b = append(b, id[:]...)
-	}
-	return b
-}
-
-func decodeIDs(b []byte) (ids []ao.ID) {
-	for size := len(ao.ID{}); len(b) >= size; b = b[size:] {
-		ids = append(ids, ao.ID(b[:size]))
-	}
-	return ids
 }

@@ -22,6 +22,7 @@ type Status struct {
 	LaggingProcesses int    // processes in memory with messages to evaluate
 	LaggingMessages  uint64 // their messages
 	OutboxPending    int    // effects to deliver
+	OutboxParked     int    // effects that may not be tried
 	OutboxDead       int    // effects that were given up
 	DryRuns          int    // dry runs in hand or waiting
 
@@ -38,8 +39,8 @@ type Status struct {
 // Status gives the engine's present state.
 func (e *Engine) Status() Status {
 	s := e.table.status()
-	s.OutboxPending = e.outbox.Count()
-	s.OutboxDead = e.outbox.DeadCount()
+	outbox := e.outbox.counts()
+	s.OutboxPending, s.OutboxParked, s.OutboxDead = outbox.pending, outbox.parked, outbox.dead
 	s.DryRuns = e.dryRuns.count()
 	s.EvaluationsTotal = e.counters.evaluations.Load()
 	s.StoredTotal = e.counters.stored.Load()

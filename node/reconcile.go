@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -12,9 +13,25 @@ import (
 
 // effectFate is what became of an effect at the node that delivers it.
 type effectFate struct {
-	Done  bool   `json:"done,omitempty"`
-	Dead  bool   `json:"dead,omitempty"`
-	Error string `json:"error,omitempty"`
+	State     engine.EffectState `json:"state,omitempty"` // "" when it knows of none
+	Attempts  int                `json:"attempts,omitempty"`
+	TimeMS    int64              `json:"time,omitempty"`
+	Node      string             `json:"node,omitempty"`
+	NextMS    int64              `json:"next,omitempty"`
+	Error     string             `json:"error,omitempty"`
+	Parked    string             `json:"parked,omitempty"`
+	Delivered []ao.ID            `json:"delivered,omitempty"`
+}
+
+func fateOf(effect engine.Effect, state engine.EffectState) effectFate {
+	return effectFate{state, effect.Attempts, effect.TimeMS, effect.Node, effect.NextMS, effect.Error, effect.Parked, effect.Delivered}
+}
+
+// tell gives an effect that fate.
+func (f effectFate) tell(effect *engine.Effect) {
+	effect.Attempts, effect.TimeMS, effect.Node = f.Attempts, f.TimeMS, f.Node
+	effect.NextMS, effect.Error, effect.Parked, effect.Delivered = f.NextMS, f.Error, f.Parked, f.Delivered
+	effect.Dead, effect.Dropped = f.State == engine.EffectDead || f.State == engine.EffectDropped, f.State == engine.EffectDropped
 }
 
 // answerOutbox says what became of effects: a list of keys in, a list of fates
@@ -26,15 +43,14 @@ func (n *Node) answerOutbox(_ context.Context, _ string, body []byte) ([]byte, e
 	}
 	fates := make([]effectFate, len(keys))
 	for i, key := range keys {
-		effects, done, err := n.engine.Outbox().Effects(key.Process, key.Nonce)
+		effect, state, err := n.engine.Outbox().Get(key)
+		if ao.CodeOf(err) == ao.CodeNotFound {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		for j, effect := range effects {
-			if effect.Index == key.Index {
-				fates[i] = effectFate{done[j], effect.Dead, effect.Error}
-			}
-		}
+		fates[i] = fateOf(effect, state)
 	}
 	return json.Marshal(fates)
 }
@@ -44,16 +60,25 @@ const (
 	// may be: as much is delivered again after a fail-over, and recognised.
 	reconcileInterval = 500 * time.Millisecond
 	reconcilePage     = 256
+	// reconcileWaiting is how many rounds pass before effects that wait for a
+	// person are asked for, too.
+	reconcileWaiting = 20
 )
 
 func (n *Node) reconcileForever(ctx context.Context) {
 	ticker := time.NewTicker(reconcileInterval)
 	defer ticker.Stop()
-	for {
+	for round := 0; ; round++ {
 		select {
 		case <-ticker.C:
-			if err := n.reconcile(ctx); err != nil && ctx.Err() == nil {
-				n.options.Logger.Debug().Err(err).Msg("what other nodes delivered is not known yet")
+			states := []engine.EffectState{engine.EffectPending, engine.EffectParked, engine.EffectDead}
+			if round%reconcileWaiting != 0 {
+				states = states[:1]
+			}
+			for _, state := range states {
+				if err := n.reconcile(ctx, state); err != nil && ctx.Err() == nil {
+					n.options.Logger.Debug().Err(err).Msg("what other nodes delivered is not known yet")
+				}
 			}
 		case <-ctx.Done():
 			return
@@ -61,24 +86,24 @@ func (n *Node) reconcileForever(ctx context.Context) {
 	}
 }
 
-// reconcile takes out of the outbox what the leaders of the groups have
-// delivered, or given up.
-func (n *Node) reconcile(ctx context.Context) error {
-	var after engine.EffectKey
+// reconcile learns from the leaders of the groups what has become of effects that
+// are in a state here.
+func (n *Node) reconcile(ctx context.Context, state engine.EffectState) error {
+	q := engine.OutboxQuery{State: state, Limit: reconcilePage}
 	for {
-		page, err := n.engine.Outbox().Pending(ctx, after, reconcilePage)
+		page, err := n.engine.Outbox().List(ctx, q)
 		if err != nil {
 			return err
 		}
 		byLeader := map[string][]engine.Effect{}
 		for _, effect := range page {
-			after = effect.Key()
-			if leader := n.log.Leader(effect.Process); leader != "" && leader != n.options.Cluster.Self {
+			q.After = effect.Key()
+			if leader := n.deliverer(effect.Process); leader != "" {
 				byLeader[leader] = append(byLeader[leader], effect)
 			}
 		}
 		for leader, effects := range byLeader {
-			if err := n.reconcileWith(ctx, leader, effects); err != nil {
+			if err := n.reconcileWith(ctx, leader, effects, state); err != nil {
 				return err
 			}
 		}
@@ -88,7 +113,7 @@ func (n *Node) reconcile(ctx context.Context) error {
 	}
 }
 
-func (n *Node) reconcileWith(ctx context.Context, leader string, effects []engine.Effect) error {
+func (n *Node) reconcileWith(ctx context.Context, leader string, effects []engine.Effect, state engine.EffectState) error {
 	keys := make([]engine.EffectKey, len(effects))
 	for i, effect := range effects {
 		keys[i] = effect.Key()
@@ -109,11 +134,14 @@ func (n *Node) reconcileWith(ctx context.Context, leader string, effects []engin
 	}
 	for i, fate := range fates {
 		effect := effects[i]
-		switch {
-		case fate.Done:
+		switch known := fateOf(effect, state); {
+		case fate.State == "" || reflect.DeepEqual(fate, known):
+			continue
+		case fate.State == engine.EffectDone:
+			fate.tell(&effect)
 			err = n.engine.Outbox().Complete(effect)
-		case fate.Dead:
-			effect.Dead, effect.Error = true, fate.Error
+		default:
+			fate.tell(&effect)
 			err = n.engine.Outbox().Update(effect)
 		}
 		if err != nil {
