@@ -36,6 +36,7 @@ const (
 	TagContentType    = "Content-Type"
 	TagURL            = "Url"
 	TagTimeToLive     = "Time-To-Live"
+	TagCronInterval   = "Cron-Interval"
 	// TagSequencing is Wallaby's own: the mode in which a process is ordered.
 	TagSequencing = "Sequencing"
 	// TagVM is Wallaby's own: the name of the virtual machine that runs a process.
