@@ -44,7 +44,7 @@ func TestIntervalsAreReadAsTheReferenceReadsThem(t *testing.T) {
 		"10-seconds": 10, "1-second": 1, "1-s": 1, "90-secs": 90, "1500-ms": 1, "2000-milliseconds": 2,
 		"10-minutes": 600, "1-m": 60, "3-mins": 180, "2-hours": 7200, "1-HR": 3600, "1-day": 86400, "2-d": 172800,
 		"1-week": 604800, "1-year": 31557600, "1.5-seconds": 1, ".5-minutes": 30, " 5 - minutes ": 300,
-		"60000": 60, // milliseconds
+		"60000":   60, // milliseconds
 		"1-month": never, "5-months": never, "x-seconds": never, "": never, "-5-seconds": never, "5-fortnights": never,
 		"1-2-seconds": never, strings.Repeat("1", 101) + "-s": never,
 		"0-seconds": refused, "999-ms": refused, "0.5-seconds": refused, "500": refused,
