@@ -8,9 +8,9 @@ import (
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// loss remembers at which nonce a process last lost its machine.
+// loss remembers where a process last lost its machine.
 type loss struct {
-	nonce uint64
+	at    place
 	known bool
 }
 
@@ -25,15 +25,15 @@ func (e *Engine) lost(p *process, err error) (again bool, failure error) {
 	if !ok {
 		return false, err
 	}
-	at := p.next
+	at := place{nonce: p.evaluated.next.message()}
 	if p.live != nil {
-		at = p.live.at
+		at = p.live.trying
 		p.live.broken = true
 	}
 	e.counters.lost.Add(1)
-	first := !p.loss.known || p.loss.nonce != at
-	p.loss = loss{nonce: at, known: first}
-	log := e.options.Logger.Warn().Str("pkg", "engine").Stringer("process", p.id).Uint64("nonce", at).Str("reason", gone.Reason)
+	first := !p.loss.known || p.loss.at != at
+	p.loss = loss{at: at, known: first}
+	log := e.options.Logger.Warn().Str("pkg", "engine").Stringer("process", p.id).Stringer("place", at).Str("reason", gone.Reason)
 	if first {
 		log.Msg("the virtual machine was lost: the message is tried once more on a new one")
 		return true, nil
@@ -42,7 +42,7 @@ func (e *Engine) lost(p *process, err error) (again bool, failure error) {
 	log.Msg("the virtual machine was lost twice at this message")
 	return false, &ao.Error{
 		Code:    ao.CodeInternal,
-		Message: fmt.Sprintf("the virtual machine of process %s was lost twice at nonce %d (%s): the message has no result yet and is tried again later", p.id, at, gone.Reason),
+		Message: fmt.Sprintf("the virtual machine of process %s was lost twice at %s (%s): the message has no result yet and is tried again later", p.id, at, gone.Reason),
 		Cause:   err,
 	}
 }

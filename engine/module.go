@@ -155,6 +155,7 @@ type definition struct {
 	module  *loadedModule
 	limits  limits
 	env     []byte
+	crons   *schedule // nil: none
 }
 
 // define reads a process's definition from its first log entry, on the machine
@@ -195,5 +196,9 @@ func (e *Engine) defineOn(ctx context.Context, process ao.ID, machine *string) (
 	if err != nil {
 		return nil, err
 	}
-	return &definition{process: item, module: module, limits: bounds, env: appendEnv(nil, item, module.published)}, nil
+	crons, err := scheduleOf(entry, e.options.Blocks)
+	if err != nil {
+		return nil, err
+	}
+	return &definition{process: item, module: module, limits: bounds, env: appendEnv(nil, item, module.published), crons: crons}, nil
 }

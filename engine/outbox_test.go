@@ -167,7 +167,7 @@ func TestEffectsAreListedByState(t *testing.T) {
 		b.result(process, b.send(process, "effects"))
 		b.result(process, b.send(process, "effects"))
 	}
-	key := func(process ao.ID, nonce uint64, index uint32) EffectKey { return EffectKey{process, nonce, index} }
+	key := func(process ao.ID, nonce uint64, index uint32) EffectKey { return EffectKey{Process: process, Nonce: nonce, Index: index} }
 	give := func(key EffectKey, dead bool) {
 		t.Helper()
 		effect, _, err := o.Get(key)
@@ -266,7 +266,7 @@ func TestEffectsAreListedByState(t *testing.T) {
 }
 
 func TestEffectKeysAsText(t *testing.T) {
-	key := EffectKey{ao.ID{0xfb, 1}, 1 << 63, 4_000_000_000}
+	key := EffectKey{Process: ao.ID{0xfb, 1}, Nonce: 1 << 63, Index: 4_000_000_000}
 	if got, err := ParseEffectKey(key.String()); err != nil || got != key {
 		t.Errorf("%s gives %v, %v", key, got, err)
 	}

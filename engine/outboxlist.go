@@ -148,5 +148,5 @@ func (k EffectKey) compare(other EffectKey) int {
 	if c := strings.Compare(string(k.Process[:]), string(other.Process[:])); c != 0 {
 		return c
 	}
-	return cmp.Or(cmp.Compare(k.Nonce, other.Nonce), cmp.Compare(k.Index, other.Index))
+	return cmp.Or(cmp.Compare(k.Nonce, other.Nonce), cmp.Compare(k.Tick, other.Tick), cmp.Compare(k.Index, other.Index))
 }

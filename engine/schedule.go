@@ -30,7 +30,8 @@ type schedule struct {
 	process      ao.ID
 	originMS     int64
 	originHeight uint64
-	blocks       []ao.Cron // in order of tags
+	all          []ao.Cron // in order of tags
+	blocks       []ao.Cron // of them
 	times        []ao.Cron // by interval
 	source       BlockSource
 }
@@ -49,7 +50,7 @@ func scheduleOf(first aolog.Entry, source BlockSource) (*schedule, error) {
 	if err != nil || len(crons) == 0 {
 		return nil, nil
 	}
-	s := &schedule{process: first.Process, originMS: first.TimestampMS, originHeight: first.BlockHeight, source: source}
+	s := &schedule{process: first.Process, originMS: first.TimestampMS, originHeight: first.BlockHeight, all: crons, source: source}
 	for _, cron := range crons {
 		if cron.Blocks {
 			s.blocks = append(s.blocks, cron)

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand"
@@ -151,39 +149,20 @@ func TestTicksAreTheGoldenOnes(t *testing.T) {
 		if process.Cron == nil {
 			continue
 		}
-		var page struct{ Edges []struct{ Cursor string } }
-		decode(t, process.Cron, &page)
-		var want []string
-		var untilMS int64
-		for _, edge := range page.Edges {
-			text, err := base64.StdEncoding.DecodeString(edge.Cursor)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want = append(want, string(text))
-			var cursor struct{ Timestamp int64 }
-			decode(t, text, &cursor)
-			untilMS = cursor.Timestamp + 1
-		}
+		want := process.ticks(t)
 		entries := process.entries(t)
 		s, err := scheduleOf(entries[0], nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for g := s.ticksBehind(entries[0].Assignment, nil); ; {
-			one, ok, err := g.next(t.Context(), untilMS)
-			if err != nil {
-				t.Fatal(err)
+		g := s.ticksBehind(entries[0].Assignment, nil)
+		var got []Cursor
+		for range want {
+			one, ok, err := g.next(t.Context(), want[len(want)-1].TimestampMS+1)
+			if err != nil || !ok {
+				t.Fatal(ok, err)
 			}
-			if !ok {
-				break
-			}
-			text, err := json.Marshal(cursorJSON{Timestamp: json.Number(itoa(one.timestampMS)), Ordinate: new("0"), Cron: &one.name, Sort: SortAscending})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, string(text))
+			got = append(got, Cursor{TimestampMS: one.timestampMS, Ordinate: "0", Cron: one.name, Sort: SortAscending})
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("process %s (-want +got):\n%s", process.PID, diff)
