@@ -87,8 +87,8 @@ type fork struct {
 	machine vm.Process
 	reach           // up to where the state has come
 	last    applied // what led to the state
-	broken  bool          // it cannot be used again
-	bytes   uint64        // its memory, while it is idle
+	broken  bool    // it cannot be used again
+	bytes   uint64  // its memory, while it is idle
 }
 
 // serveForks hands out copies to those whose goal has been reached.

@@ -167,7 +167,9 @@ func TestEffectsAreListedByState(t *testing.T) {
 		b.result(process, b.send(process, "effects"))
 		b.result(process, b.send(process, "effects"))
 	}
-	key := func(process ao.ID, nonce uint64, index uint32) EffectKey { return EffectKey{Process: process, Nonce: nonce, Index: index} }
+	key := func(process ao.ID, nonce uint64, index uint32) EffectKey {
+		return EffectKey{Process: process, Nonce: nonce, Index: index}
+	}
 	give := func(key EffectKey, dead bool) {
 		t.Helper()
 		effect, _, err := o.Get(key)

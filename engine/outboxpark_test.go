@@ -48,7 +48,9 @@ func TestParkedEffectsWaitToBeResumed(t *testing.T) {
 	one, two := b.send(process, "effects"), b.send(process, "effects")
 	rootless := b.send(process, "effects", dataitem.Tag{Name: ao.TagFromProcess, Value: ao.ID{8}.String()})
 	b.result(process, rootless)
-	key := func(nonce uint64, index uint32) EffectKey { return EffectKey{Process: process, Nonce: nonce, Index: index} }
+	key := func(nonce uint64, index uint32) EffectKey {
+		return EffectKey{Process: process, Nonce: nonce, Index: index}
+	}
 	park(t, b.Outbox(), "too many", key(1, 0), key(1, 1), key(1, 2), key(1, 3), key(1, 4), key(2, 4))
 	park(t, b.Outbox(), "too fast", key(3, 0))
 	check := func(when string) {

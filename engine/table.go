@@ -20,10 +20,10 @@ const (
 // process is one row of the table. The table's lock guards the upper part; the
 // owner alone uses live and loss.
 type process struct {
-	id      ao.ID
-	phase   phase
-	again   bool   // work came while it was running
-	known   bool   // evaluated and behind were read from the store
+	id    ao.ID
+	phase phase
+	again bool // work came while it was running
+	known bool // evaluated and behind were read from the store
 	// evaluated is how far the process has come, and want how far it is to come.
 	evaluated reach
 	want      goal
