@@ -33,6 +33,8 @@ type File struct {
 	PortBase    int      `yaml:"port-base"`
 	// Sequencing orders processes that do not choose, the same on all nodes.
 	Sequencing string `yaml:"sequencing,omitempty"`
+	// Chain is when blocks come, the same on all nodes.
+	Chain Chain `yaml:"chain,omitempty"`
 }
 
 // ReadFile reads a node's file into options.
@@ -56,7 +58,8 @@ func ReadFile(path string) (Options, error) {
 	return Options{
 		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase,
 		Cluster: &Cluster{
-			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
+			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, Chain: f.Chain,
+			CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
 		},
 	}, nil
 }
@@ -85,6 +88,8 @@ type ClusterPlan struct {
 	Founders []string
 	// Sequencing orders processes that do not choose; default all nodes vote.
 	Sequencing string
+	// Chain is when blocks come; default: from when the cluster is made.
+	Chain Chain
 }
 
 // CreateCluster makes a cluster's keys and a directory for each node under dir:
@@ -109,6 +114,9 @@ func CreateCluster(dir string, plan ClusterPlan, now time.Time) error {
 		if _, err := CreateWallet(filepath.Join(dir, walletsDir, name), dataitem.Ethereum); err != nil {
 			return err
 		}
+	}
+	if plan.Chain == (Chain{}) {
+		plan.Chain = Chain{GenesisMS: now.UnixMilli(), IntervalMS: chainIntervalMS}
 	}
 	plan.Members = slices.Clone(plan.Members)
 	for i, member := range plan.Members {
@@ -148,7 +156,7 @@ func createNode(dir string, plan ClusterPlan, member Member, portBase int, autho
 		}
 	}
 	b, err := yaml.Marshal(File{
-		Cluster: plan.Name, Node: member.ID, Nodes: plan.Members, Founders: plan.Founders, Sequencing: plan.Sequencing,
+		Cluster: plan.Name, Node: member.ID, Nodes: plan.Members, Founders: plan.Founders, Sequencing: plan.Sequencing, Chain: plan.Chain,
 		Credentials: ".", Wallets: walletsDir, DataDir: "data", Host: "127.0.0.1", PortBase: portBase,
 	})
 	if err != nil {
