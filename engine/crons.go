@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -28,94 +29,13 @@ func (e *Engine) PassTime(ctx context.Context, process ao.ID, untilMS int64) err
 	return e.table.await(ctx, process, want, want)
 }
 
-// Crons is how a process's crons stand.
-type Crons struct {
-	Crons []ao.Cron // in order of tags; none: the process has no crons
-	// EvaluatedMS is when what the process has come to was due.
-	EvaluatedMS int64
-	// Behind is how many ticks are due before some time and not evaluated, as far as
-	// the log's newest message is.
-	Behind uint64
-	// NextMS is when the next tick is due; 0: not before the time given.
-	NextMS int64
-}
-
-// Crons says how a process's crons stand: what is behind at a time, and when the next
-// tick is due before another.
-func (e *Engine) Crons(ctx context.Context, process ao.ID, behindMS, nextMS int64) (status Crons, err error) {
-	head, err := e.head(ctx, process)
-	if err != nil {
-		return status, err
-	}
-	first, err := e.options.Log.Read(ctx, process, 0)
-	if err != nil {
-		return status, fmt.Errorf("read process %s: %w", process, err)
-	}
-	crons, err := scheduleOf(first, e.options.Blocks)
-	if err != nil || crons == nil {
-		return status, err
-	}
-	status.Crons = crons.all
-	from, err := e.store.next(process)
-	if err != nil {
-		return status, fmt.Errorf("read progress of process %s: %w", process, err)
-	}
-	if last, found, err := e.store.last(process, from); err != nil {
-		return status, fmt.Errorf("read progress of process %s: %w", process, err)
-	} else if found {
-		stored, err := e.store.record(process, last)
-		if err != nil {
-			return status, fmt.Errorf("read evaluation of process %s at %s: %w", process, last, err)
-		}
-		status.EvaluatedMS = stored.timestampMS
-	}
-	if from.tick == 0 {
-		from.tick = 1
-	}
-	for ; from.nonce < head.Nonce; from = (place{from.nonce + 1, 1}) {
-		right, err := e.options.Log.Read(ctx, process, from.nonce+1)
-		if err != nil {
-			return status, fmt.Errorf("read process %s at nonce %d: %w", process, from.nonce+1, err)
-		}
-		if err := e.countTicks(ctx, crons, from, right.TimestampMS, &status.Behind); err != nil {
-			return status, err
-		}
-	}
-	if err := e.countTicks(ctx, crons, from, behindMS, &status.Behind); err != nil {
-		return status, err
-	}
-	g, err := e.ticksFrom(ctx, crons, from, nextMS)
-	if err != nil {
-		return status, err
-	}
-	t, due, err := g.next(ctx, nextMS)
-	if due {
-		status.NextMS = t.atMS
-	}
-	return status, err
-}
-
-func (e *Engine) countTicks(ctx context.Context, crons *schedule, from place, untilMS int64, count *uint64) error {
-	g, err := e.ticksFrom(ctx, crons, from, untilMS)
-	if err != nil {
-		return err
-	}
-	more, err := g.count(ctx, untilMS)
-	*count += more
-	return err
-}
-
 // passQuietly lets time pass for a process that has nothing to run: most of the
 // time of a cron is that, and needs no instance.
 func (e *Engine) passQuietly(p *process, evaluated reach, want goal) (quiet bool, err error) {
 	if evaluated.next.message() <= want.nonce {
 		return false, nil
 	}
-	first, err := e.options.Log.Read(e.running, p.id, 0)
-	if err != nil {
-		return false, fmt.Errorf("read process %s: %w", p.id, err)
-	}
-	crons, err := scheduleOf(first, e.options.Blocks)
+	crons, err := e.schedule(e.running, p.id)
 	if err != nil {
 		return false, err
 	}
@@ -135,18 +55,60 @@ func (e *Engine) passQuietly(p *process, evaluated reach, want goal) (quiet bool
 }
 
 // ticksFrom begins at a tick of a process's history; those before it are due before
-// the given time.
+// the given time, which has come.
 func (e *Engine) ticksFrom(ctx context.Context, crons *schedule, from place, untilMS int64) (*ticks, error) {
-	left, err := e.options.Log.Read(ctx, crons.process, from.nonce)
-	if err != nil {
-		return nil, fmt.Errorf("read process %s at nonce %d: %w", crons.process, from.nonce, err)
+	g, found := e.passed.get(crons.process, from)
+	if !found {
+		left, err := e.options.Log.Read(ctx, crons.process, from.nonce)
+		if err != nil {
+			return nil, fmt.Errorf("read process %s at nonce %d: %w", crons.process, from.nonce, err)
+		}
+		g = *crons.ticksBehind(left.Assignment, nil)
 	}
-	skips, err := e.options.Log.Skips(ctx, crons.process, from.nonce)
-	if err != nil {
+	var err error
+	if g.skips, err = e.options.Log.Skips(ctx, crons.process, from.nonce); err != nil {
 		return nil, fmt.Errorf("time left out of process %s behind nonce %d: %w", crons.process, from.nonce, err)
 	}
-	g := crons.ticksBehind(left.Assignment, skips)
-	return g, g.pass(ctx, untilMS, from.tick-1)
+	if err := g.pass(ctx, untilMS, from.tick-1); err != nil {
+		return nil, err
+	}
+	e.passed.keep(crons.process, from.nonce, g)
+	return &g, nil
+}
+
+// passed remembers up to where ticks were counted behind messages, so that those who
+// look for the next ticks of a process, again and again, need not begin at a message
+// that may be a year old.
+type passed struct {
+	mu     sync.Mutex
+	places map[ao.ID]passedTicks
+}
+
+type passedTicks struct {
+	nonce uint64
+	ticks ticks
+}
+
+// passedMax is how many processes have a place there.
+const passedMax = 1024
+
+func (c *passed) get(process ao.ID, from place) (ticks, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.places[process]
+	return at.ticks, ok && at.nonce == from.nonce && at.ticks.number < from.tick
+}
+
+func (c *passed) keep(process ao.ID, nonce uint64, g ticks) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.places[process]; !ok && len(c.places) >= passedMax {
+		for other := range c.places { // any one
+			delete(c.places, other)
+			break
+		}
+	}
+	c.places[process] = passedTicks{nonce, g}
 }
 
 // passTime runs the ticks behind the newest message that are due before a time. It

@@ -23,6 +23,7 @@ type Engine struct {
 	choices   *choices
 	counters  counters
 	places    places
+	passed    passed
 
 	// running ends when Close begins: no new message is started. working ends
 	// when Close has waited long enough for messages in hand.
@@ -55,6 +56,7 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		forks:     &forkCache{countMax: options.DryRunWorkers, bytesMax: options.HotBytesMax / 4},
 		table:     newTable(options.QueueMax),
 		places:    places{reached: map[uint32]aolog.Position{}},
+		passed:    passed{places: map[ao.ID]passedTicks{}},
 	}
 	if e.outbox, err = openOutbox(s); err != nil {
 		return nil, err

@@ -115,18 +115,15 @@ func (e *Engine) findTick(ctx context.Context, process ao.ID, nonce uint64, curs
 // or later.
 func (e *Engine) firstTick(ctx context.Context, process ao.ID, nonce uint64, timeMS int64) (place, error) {
 	first := place{nonce, 1}
-	entry, err := e.options.Log.Read(ctx, process, 0)
-	if err != nil {
-		return first, fmt.Errorf("read process %s: %w", process, err)
-	}
-	crons, err := scheduleOf(entry, e.options.Blocks)
+	crons, err := e.schedule(ctx, process)
 	if err != nil || crons == nil {
 		return first, err
 	}
-	g, err := e.ticksFrom(ctx, crons, first, timeMS)
+	left, err := e.options.Log.Read(ctx, process, nonce)
 	if err != nil {
-		return first, err
+		return first, fmt.Errorf("read process %s at nonce %d: %w", process, nonce, err)
 	}
+	g := crons.ticksBehind(left.Assignment, nil)
 	err = g.pass(ctx, timeMS, math.MaxUint64)
 	return place{nonce, g.number + 1}, err
 }

@@ -71,7 +71,7 @@ func (g *ticks) looks(rightMS int64) int64 { return max(0, (rightMS-g.leftMS+999
 func (g *ticks) next(ctx context.Context, rightMS int64) (tick, bool, error) {
 	for {
 		for len(g.pending) == 0 {
-			if again, err := g.look(ctx, g.looks(rightMS)); err != nil || !again {
+			if again, err := g.look(ctx, rightMS); err != nil || !again {
 				return tick{}, false, err
 			}
 		}
@@ -106,16 +106,17 @@ func (g *ticks) leftOut(atMS int64) (untilMS int64, left bool) {
 	return 0, false
 }
 
-// look goes on to the next look before end at which anything happens, and reports
+// look goes on to the next look before a time at which anything happens, and reports
 // whether there is one.
-func (g *ticks) look(ctx context.Context, end int64) (bool, error) {
+func (g *ticks) look(ctx context.Context, rightMS int64) (bool, error) {
+	end := g.looks(rightMS)
 	at := int64(math.MaxInt64)
 	for _, cron := range g.times {
 		if second, ok := g.nextSecond(cron, g.leftMS/1000+g.step); ok {
 			at = min(at, second-g.leftMS/1000)
 		}
 	}
-	block, found, err := g.block(ctx, end)
+	block, found, err := g.block(ctx, rightMS)
 	if err != nil {
 		return false, err
 	}
@@ -151,14 +152,14 @@ func (g *ticks) look(ctx context.Context, end int64) (bool, error) {
 	return true, nil
 }
 
-// block says at which look before end the next block is seen.
-func (g *ticks) block(ctx context.Context, end int64) (at int64, found bool, err error) {
-	beforeMS := g.lookMS(end)
-	if g.source != nil && len(g.page) == 0 && g.pagedMS < beforeMS-1 {
-		if g.page, err = g.source.Blocks(ctx, g.pagedMS, beforeMS, blocksPage); err != nil {
+// block says at which look before a time the next block is seen. Only blocks before
+// that time are read: of those to come it may not be known yet which they are.
+func (g *ticks) block(ctx context.Context, rightMS int64) (at int64, found bool, err error) {
+	if g.source != nil && len(g.page) == 0 && g.pagedMS < rightMS-1 {
+		if g.page, err = g.source.Blocks(ctx, g.pagedMS, rightMS, blocksPage); err != nil {
 			return 0, false, fmt.Errorf("blocks after %d for crons of process %s: %w", g.pagedMS, g.process, err)
 		}
-		g.pagedMS = beforeMS - 1
+		g.pagedMS = rightMS - 1
 		if len(g.page) >= blocksPage {
 			g.pagedMS = g.page[len(g.page)-1].TimestampMS
 		}
@@ -167,7 +168,7 @@ func (g *ticks) block(ctx context.Context, end int64) (at int64, found bool, err
 		return 0, false, nil
 	}
 	at = max(g.step, g.page[0].TimestampMS/1000-g.leftMS/1000)
-	return at, at < end, nil
+	return at, at < g.looks(rightMS), nil
 }
 
 // pass leaves out ticks that are due before a time, up to the one with a number. It
@@ -182,7 +183,7 @@ func (g *ticks) pass(ctx context.Context, untilMS int64, last uint64) error {
 			return nil
 		}
 		stop := end
-		block, found, err := g.block(ctx, end)
+		block, found, err := g.block(ctx, untilMS)
 		if err != nil {
 			return err
 		}
@@ -197,7 +198,7 @@ func (g *ticks) pass(ctx context.Context, untilMS int64, last uint64) error {
 		}
 		g.number, g.step = g.number+due(stop), stop
 		if stop < end {
-			if _, err := g.look(ctx, end); err != nil {
+			if _, err := g.look(ctx, untilMS); err != nil {
 				return err
 			}
 		}
