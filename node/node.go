@@ -35,6 +35,7 @@ type Node struct {
 	state     *kv.DB
 	engine    *engine.Engine
 	messenger *messenger.Messenger
+	monitor   *messenger.Monitor
 	modules   []Module
 	// adminToken is what an operator shows.
 	adminToken string
@@ -88,6 +89,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openState,
 		n.openEngine,
 		n.openMessenger,
+		n.openMonitor,
 		n.openCluster,
 		n.openSettlement,
 		n.publishModules,

@@ -100,9 +100,9 @@ func (n *Node) openServers(context.Context) error {
 	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
 	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
-	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.messenger}})
+	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n}, Tracer: tracer{n.messenger}})
 	cu := aohttp.NewCU(aohttp.CUOptions{
-		Base: base, Log: log, Evaluator: n.engine, NowMS: nowMS,
+		Base: base, Log: log, Evaluator: n.engine, Crons: n.monitor, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),
 	})
 	units := map[string]http.Handler{"mu": mu, "su": su, "cu": cu}
@@ -121,6 +121,7 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathSetMachine:    n.admin(n.serveSetMachine),
 		PathRedriveEffect: n.admin(n.serveRedriveEffect),
 		PathDropEffect:    n.admin(n.serveDropEffect),
+		PathSkipCrons:     n.admin(n.serveSkipCrons),
 	}
 	if n.transport != nil {
 		maps.Copy(operator, n.clusterHandlers())
@@ -189,6 +190,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathReplay:     n.serveReplay,
 		PathMachine:    n.serveMachine,
 		PathOutbox:     n.serveOutbox,
+		PathCrons:      n.serveCrons,
 		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }
