@@ -246,11 +246,10 @@ func (m *Monitor) tell(ctx context.Context, process ao.ID, untilMS int64) (engin
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, known := m.catching[process]
-	event := m.options.Logger.Info().Stringer("process", process)
 	switch {
 	case status.Behind == 0:
 		if c.told.After(c.begun) {
-			event.Msg("caught up with crons")
+			m.options.Logger.Info().Stringer("process", process).Msg("caught up with crons")
 		}
 		delete(m.catching, process)
 	case !known:
@@ -259,7 +258,8 @@ func (m *Monitor) tell(ctx context.Context, process ao.ID, untilMS int64) (engin
 		done := c.of - min(status.Behind, c.of)
 		perSecond := float64(done) / now.Sub(c.begun).Seconds()
 		left := time.Duration(float64(status.Behind) / max(perSecond, 1) * float64(time.Second))
-		event.Uint64("done", done).Uint64("of", c.of).Float64("perSecond", math.Round(perSecond)).Stringer("left", left.Round(time.Second)).Msg("catching up with crons")
+		m.options.Logger.Info().Stringer("process", process).Uint64("done", done).Uint64("of", c.of).
+			Float64("perSecond", math.Round(perSecond)).Stringer("left", left.Round(time.Second)).Msg("catching up with crons")
 		c.told = now
 		m.catching[process] = c
 	}
