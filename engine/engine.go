@@ -123,13 +123,18 @@ func (e *Engine) Evaluated(process ao.ID) (nonce uint64, ok bool) {
 // Stored gives an evaluation if it has been made, and when this node made it; 0
 // when that is not known. It does not wait.
 func (e *Engine) Stored(process ao.ID, nonce uint64) (evaluation Evaluation, atMS int64, ok bool, err error) {
-	at := place{nonce: nonce}
+	return e.StoredTick(process, nonce, 0)
+}
+
+// StoredTick is Stored for a tick of a cron behind a message; 0 is the message.
+func (e *Engine) StoredTick(process ao.ID, nonce, tick uint64) (evaluation Evaluation, atMS int64, ok bool, err error) {
+	at := place{nonce, tick}
 	found, err := e.store.record(process, at)
 	if isMissing(err) {
 		return Evaluation{}, 0, false, nil
 	}
 	if err != nil {
-		return Evaluation{}, 0, false, fmt.Errorf("read evaluation of process %s at nonce %d: %w", process, nonce, err)
+		return Evaluation{}, 0, false, fmt.Errorf("read evaluation of process %s at %s: %w", process, at, err)
 	}
 	evaluation, err = found.evaluation(process, at)
 	return evaluation, found.evaluatedMS, err == nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -22,9 +23,10 @@ type Outbox struct {
 	store   *store
 	changed chan struct{}
 
-	mu       sync.Mutex // serializes changes of records
-	tally    tally
-	cascades map[ao.ID]*ParkedCascade
+	mu        sync.Mutex // serializes changes of records
+	tally     tally
+	cascades  map[ao.ID]*ParkedCascade
+	anyParked atomic.Bool
 }
 
 // openOutbox counts what is pending and sees to it that a messenger looks.
@@ -74,10 +76,9 @@ func (o *Outbox) Pending(ctx context.Context, after EffectKey, limit int) ([]Eff
 	return o.List(ctx, OutboxQuery{State: EffectPending, After: after, Limit: limit})
 }
 
-// Effects lists all effects of one result with what has become of them, done
-// ones too, for a trace.
-func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, states []EffectState, err error) {
-	key := EffectKey{Process: process, Nonce: nonce}
+// Effects lists all effects of the result that a key is about, whatever its index,
+// with what has become of them, done ones too, for a trace.
+func (o *Outbox) Effects(key EffectKey) (effects []Effect, states []EffectState, err error) {
 	_, record, err := o.load(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, nil, nil

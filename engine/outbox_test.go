@@ -128,7 +128,7 @@ func TestEffectsAreDeliveredOnce(t *testing.T) {
 	if err := b.Outbox().Complete(left[0]); err != nil {
 		t.Fatal(err)
 	}
-	all, finished, err := b.Outbox().Effects(process, 1)
+	all, finished, err := b.Outbox().Effects(EffectKey{Process: process, Nonce: 1})
 	if err != nil || len(all) != 5 {
 		t.Fatalf("trace is %v, %v", all, err)
 	}

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"github.com/wallaby-ao/wallaby/ao"
 )
@@ -94,6 +97,34 @@ func (o *Outbox) List(ctx context.Context, q OutboxQuery) ([]Effect, error) {
 	return all[:min(len(all), q.Limit)], nil
 }
 
+// Before lists results of a process that have effects, newest first, as the keys of
+// their first effects. They come before the given one; of a process alone, all do.
+func (o *Outbox) Before(ctx context.Context, before EffectKey, limit int) (keys []EffectKey, err error) {
+	end := before.place()
+	if end == (place{}) {
+		end = place{nonce: math.MaxUint64}
+	}
+	for _, prefix := range []string{keyOutbox, keyParked, keyDead, keyTrace} {
+		count := 0
+		err := o.store.db.View(func(txn *badger.Txn) error {
+			iterator := txn.NewIterator(badger.IteratorOptions{Prefix: idKey(prefix, before.Process), Reverse: true})
+			defer iterator.Close()
+			for iterator.Seek(placeKey(prefix, before.Process, end)); iterator.Valid() && count < limit; iterator.Next() {
+				if process, at := splitPlaceKey(iterator.Item().Key()); at.less(end) {
+					keys = append(keys, EffectKey{Process: process, Nonce: at.nonce, Tick: at.tick})
+					count++
+				}
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(keys, func(a, b EffectKey) int { return b.compare(a) })
+	return keys[:min(len(keys), limit)], nil
+}
+
 // Get gives an effect and what has become of it.
 func (o *Outbox) Get(key EffectKey) (Effect, EffectState, error) {
 	_, record, err := o.load(key)
@@ -122,10 +153,14 @@ func (o *Outbox) Redrive(key EffectKey) error {
 	return err
 }
 
-// Drop gives a dead or parked effect up for good. It stays in the trace.
+// Drop gives a dead or parked effect up for good. It stays in the trace, with the
+// reason.
 func (o *Outbox) Drop(key EffectKey) error {
 	return o.revise(key, func(state EffectState) bool { return state == EffectDead || state == EffectParked },
-		"only a dead or a parked one can be dropped", func(touched *Effect) { touched.Dead, touched.Dropped, touched.Parked = true, true, "" })
+		"only a dead or a parked one can be dropped", func(touched *Effect) {
+			touched.Error = cmp.Or(touched.Parked, touched.Error)
+			touched.Dead, touched.Dropped, touched.Parked = true, true, ""
+		})
 }
 
 // revise changes what is known of an effect that is in the right state.

@@ -27,6 +27,7 @@ func (o *Outbox) accountParked(process ao.ID, record outboxRecord, change int) {
 	if cascade.Parked += change; cascade.Parked <= 0 {
 		delete(o.cascades, id)
 	}
+	o.anyParked.Store(len(o.cascades) > 0)
 	for _, touched := range record.Touched {
 		if cascade.Reason == "" {
 			cascade.Reason = touched.Parked
@@ -37,6 +38,9 @@ func (o *Outbox) accountParked(process ao.ID, record outboxRecord, change int) {
 // Parked says why a cascade is parked, "" when it is not. For as long as one of its
 // effects is parked, none may go ahead of that.
 func (o *Outbox) Parked(cascade ao.ID) (reason string) {
+	if !o.anyParked.Load() {
+		return "" // a messenger asks before every delivery
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if parked := o.cascades[cascade]; parked != nil {

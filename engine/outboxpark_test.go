@@ -88,8 +88,8 @@ func TestParkedEffectsWaitToBeResumed(t *testing.T) {
 	if err := o.Drop(key(1, 4)); err != nil {
 		t.Fatal(err)
 	}
-	if _, state, err := o.Get(key(1, 4)); state != EffectDropped || err != nil {
-		t.Errorf("the dropped one is %s, %v", state, err)
+	if effect, state, err := o.Get(key(1, 4)); state != EffectDropped || effect.Error != "too many" || err != nil {
+		t.Errorf("the dropped one is %s for %q, %v", state, effect.Error, err)
 	}
 	if n, err := o.Resume(t.Context(), one, func(ao.ID) bool { return false }); n != 0 || err != nil {
 		t.Errorf("a stranger resumed %d, %v", n, err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,9 +59,18 @@ func (c *fakeCrons) CatchUp(_ context.Context, process ao.ID, untilMS int64) err
 	return c.err
 }
 
+// fakeTracer pages through hops of processes.
 type fakeTracer map[ao.ID][]Hop
 
-func (t fakeTracer) Trace(process ao.ID) []Hop { return t[process] }
+func (t fakeTracer) Trace(_ context.Context, q TraceQuery) (hops []Hop, more bool, err error) {
+	for _, hop := range t[q.Process] {
+		if q.Kind == "" || hop.Kind == q.Kind && slices.Contains(hop.Delivered, q.ID) {
+			hops = append(hops, hop)
+		}
+	}
+	hops = hops[min(q.Skip, len(hops)):]
+	return hops[:min(q.Limit, len(hops))], len(hops) > q.Limit, nil
+}
 
 // fakeEvaluator answers what a test tells it to and remembers what it was asked.
 type fakeEvaluator struct {

@@ -17,15 +17,26 @@ type Monitors interface {
 	Watch(ctx context.Context, process ao.ID, on bool) (changed bool, err error)
 }
 
-// Tracer lists what became of what a process sent, oldest first.
+// Tracer lists what became of what a process sent.
 type Tracer interface {
-	Trace(process ao.ID) []Hop
+	// Trace gives what was tried to deliver, newest first; more says whether there
+	// is more behind it.
+	Trace(ctx context.Context, query TraceQuery) (hops []Hop, more bool, err error)
 }
 
-// Hop is one attempt to deliver something.
+// TraceQuery chooses what a process sent.
+type TraceQuery struct {
+	Process     ao.ID
+	Kind        string // message, spawn or assign; "": all
+	ID          ao.ID  // of what was delivered; zero: all
+	Skip, Limit int
+}
+
+// Hop is something that was tried to deliver.
 type Hop struct {
 	Kind      string // message, spawn or assign
 	Root      ao.ID  // the message that began it all
+	Message   ao.ID  // the message whose evaluation sent it
 	Delivered []ao.ID
 	TimeMS    int64
 	Error     string
@@ -135,66 +146,7 @@ func (m *mu) get(w http.ResponseWriter, r *http.Request) {
 		writeText(w, http.StatusOK, "ao messenger unit")
 		return
 	}
-	process, ok, err := queryID(r, "process")
-	if err == nil && !ok {
-		err = ao.Errorf(ao.CodeInvalid, "'process': Process ID is required.")
-	}
-	if err != nil {
-		writeError(w, r, err)
-		return
-	}
-	answer := traceJSON{Edges: []traceEdge{}}
-	for _, hop := range m.Tracer.Trace(process) {
-		for _, id := range delivered(hop) {
-			answer.Edges = append(answer.Edges, traceEdge{Cursor: id, Node: traceNode{
-				ID: id, ProcessID: process.String(), ParentID: rootText(hop.Root), Timestamp: hop.TimeMS,
-				Type: traceTypes[hop.Kind], Error: hop.Error,
-			}})
-		}
-	}
-	writeJSON(w, http.StatusOK, answer)
-}
-
-type (
-	traceJSON struct {
-		PageInfo struct {
-			HasNextPage bool `json:"hasNextPage"`
-		} `json:"pageInfo"`
-		Edges []traceEdge `json:"edges"`
-	}
-	traceEdge struct {
-		Node   traceNode `json:"node"`
-		Cursor string    `json:"cursor"`
-	}
-	traceNode struct {
-		ID        string `json:"id"`
-		ProcessID string `json:"processId"`
-		ParentID  string `json:"parentId"`
-		Timestamp int64  `json:"timestamp"`
-		Type      string `json:"type"`
-		Error     string `json:"error,omitempty"`
-	}
-)
-
-var traceTypes = map[string]string{"message": "MESSAGE", "spawn": "SPAWN", "assign": "ASSIGN"}
-
-// delivered gives the ids a hop made; a hop that made none still shows.
-func delivered(hop Hop) []string {
-	ids := make([]string, 0, len(hop.Delivered)+1)
-	for _, id := range hop.Delivered {
-		ids = append(ids, id.String())
-	}
-	if len(ids) == 0 {
-		ids = append(ids, "")
-	}
-	return ids
-}
-
-func rootText(root ao.ID) string {
-	if root.IsZero() {
-		return ""
-	}
-	return root.String()
+	m.trace(w, r)
 }
 
 func (m *mu) monitor(w http.ResponseWriter, r *http.Request) {

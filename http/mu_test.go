@@ -63,14 +63,29 @@ func TestMonitors(t *testing.T) {
 
 func TestTraces(t *testing.T) {
 	u := newUnits(t, nil)
-	process, root, sent := ao.ID{1}, ao.ID{2}, ao.ID{3}
+	process, root, sent, later := ao.ID{1}, ao.ID{2}, ao.ID{3}, ao.ID{4}
 	u.tracer[process] = []Hop{
-		{Kind: "message", Root: root, Delivered: []ao.ID{sent}, TimeMS: 5},
-		{Kind: "spawn", TimeMS: 6, Error: "no module"},
+		{Kind: "message", Root: root, Message: later, Delivered: []ao.ID{sent}, TimeMS: 7},
+		{Kind: "spawn", Root: root, Message: root, TimeMS: 6, Error: "no module"},
 	}
-	u.get(u.mu.URL+"/?debug=true&process="+process.String()).is(t, http.StatusOK, `{"pageInfo":{"hasNextPage":false},"edges":[{"node":{"id":"`+sent.String()+
-		`","processId":"`+process.String()+`","parentId":"`+root.String()+`","timestamp":5,"type":"MESSAGE"},"cursor":"`+sent.String()+
-		`"},{"node":{"id":"","processId":"`+process.String()+`","parentId":"","timestamp":6,"type":"SPAWN","error":"no module"},"cursor":""}]}`)
+	message := `{"node":{"relation":"descendant","id":"` + sent.String() + `","messageId":"` + later.String() + `","processId":"` + process.String() +
+		`","wallet":"","ip":"","parentId":"` + root.String() + `","timestamp":7,"type":"MESSAGE"},"cursor":"` + sent.String() + `"}`
+	spawn := `{"node":{"relation":"root","id":"","messageId":"` + root.String() + `","processId":"` + process.String() +
+		`","wallet":"","ip":"","parentId":"` + root.String() + `","timestamp":6,"type":"SPAWN","error":"no module"},"cursor":""}`
+	url := u.mu.URL + "/?debug=true&process=" + process.String()
+	for query, want := range map[string]string{
+		"":                          `{"pageInfo":{"hasNextPage":false},"edges":[` + message + `,` + spawn + `]}`,
+		"&page-size=1":              `{"pageInfo":{"hasNextPage":true},"edges":[` + message + `]}`,
+		"&page-size=1&page=2":       `{"pageInfo":{"hasNextPage":false},"edges":[` + spawn + `]}`,
+		"&page=2":                   `{"pageInfo":{"hasNextPage":false},"edges":[]}`,
+		"&message=" + sent.String(): `{"pageInfo":{"hasNextPage":false},"edges":[` + message + `]}`,
+		"&assign=" + sent.String():  `{"pageInfo":{"hasNextPage":false},"edges":[]}`,
+		"&wallet=anything":          `{"pageInfo":{"hasNextPage":false},"edges":[` + message + `,` + spawn + `]}`,
+	} {
+		u.get(url+query).is(t, http.StatusOK, want)
+	}
 	u.get(u.mu.URL+"/?debug").refuses(t, 400, ao.CodeInvalid, "'process': Process ID is required.")
+	u.get(url+"&message="+sent.String()+"&spawn="+sent.String()).refuses(t, 422, ao.CodeUnprocessable, "Only one of")
+	u.get(url+"&page=0").refuses(t, 400, ao.CodeInvalid, "'page' must be a number")
 	u.get(u.mu.URL+"/?debug&process="+root.String()).is(t, http.StatusOK, `{"pageInfo":{"hasNextPage":false},"edges":[]}`)
 }

@@ -43,7 +43,7 @@ func (o *memoryOutbox) Pending(_ context.Context, after engine.EffectKey, limit 
 	defer o.mu.Unlock()
 	for _, effect := range o.effects {
 		_, done := o.done[effect.Key()]
-		if len(page) < limit && !done && !effect.Dead && compareKeys(effect.Key(), after) > 0 {
+		if len(page) < limit && !done && !effect.Dead && effect.Parked == "" && compareKeys(effect.Key(), after) > 0 {
 			page = append(page, effect)
 		}
 	}
@@ -51,7 +51,7 @@ func (o *memoryOutbox) Pending(_ context.Context, after engine.EffectKey, limit 
 }
 
 func compareKeys(a, b engine.EffectKey) int {
-	return cmp.Or(slices.Compare(a.Process[:], b.Process[:]), cmp.Compare(a.Nonce, b.Nonce), cmp.Compare(a.Index, b.Index))
+	return cmp.Or(slices.Compare(a.Process[:], b.Process[:]), cmp.Compare(a.Nonce, b.Nonce), cmp.Compare(a.Tick, b.Tick), cmp.Compare(a.Index, b.Index))
 }
 
 func (o *memoryOutbox) Update(effect engine.Effect) error {
@@ -76,8 +76,47 @@ func (o *memoryOutbox) Complete(effect engine.Effect) error {
 
 func (o *memoryOutbox) Changed() <-chan struct{} { return o.changed }
 
+func (o *memoryOutbox) Parked(cascade ao.ID) string {
+	for _, effect := range o.parked() {
+		if effect.Cascade() == cascade {
+			return effect.Parked
+		}
+	}
+	return ""
+}
+
+// parked lists parked effects in order.
+func (o *memoryOutbox) parked() (parked []engine.Effect) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, effect := range o.effects {
+		if effect.Parked != "" {
+			parked = append(parked, effect)
+		}
+	}
+	return parked
+}
+
+// resume makes what is parked pending again.
+func (o *memoryOutbox) resume(cascade ao.ID) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.effects {
+		if cascade.IsZero() || o.effects[i].Cascade() == cascade {
+			o.effects[i].Parked = ""
+		}
+	}
+	return nil
+}
+
 // put adds an effect to the result at a nonce of a process.
 func (o *memoryOutbox) put(t *testing.T, process ao.ID, nonce uint64, kind engine.EffectKind, body any) engine.Effect {
+	t.Helper()
+	return o.putFor(t, ao.ID{7}, process, nonce, kind, body)
+}
+
+// putFor adds an effect that descends from a root.
+func (o *memoryOutbox) putFor(t *testing.T, root, process ao.ID, nonce uint64, kind engine.EffectKind, body any) engine.Effect {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -85,7 +124,7 @@ func (o *memoryOutbox) put(t *testing.T, process ao.ID, nonce uint64, kind engin
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	effect := engine.Effect{Process: process, Nonce: nonce, Kind: kind, Body: text, Root: ao.ID{7}}
+	effect := engine.Effect{Process: process, Nonce: nonce, Kind: kind, Body: text, Root: root}
 	for _, other := range o.effects {
 		if other.Process == process && other.Nonce == nonce {
 			effect.Index++

@@ -19,6 +19,8 @@ type Outbox interface {
 	Pending(ctx context.Context, after engine.EffectKey, limit int) ([]engine.Effect, error)
 	Update(effect engine.Effect) error
 	Complete(effect engine.Effect) error
+	// Parked says why a cascade is parked, "" when it is not.
+	Parked(cascade ao.ID) (reason string)
 	Changed() <-chan struct{}
 }
 
@@ -43,6 +45,7 @@ type Options struct {
 	Signer    dataitem.Signer // the authority that processes trust
 	Uploader  Uploader
 	Directory Directory
+	Node      string           // noted with what it has tried; "" when it is alone
 	Now       func() time.Time // default time.Now
 	Logger    zerolog.Logger
 	// Workers is how many deliveries run at once; default 32.
@@ -54,11 +57,22 @@ type Options struct {
 	RetryBaseMS, RetryMaxMS int64
 	// AttemptsMax is after how many failures an effect is given up; default 12.
 	AttemptsMax int
-	// TraceMax is how many deliveries are remembered; default 10,000.
-	TraceMax int
+	// HopsMax is how many deliveries one message of a user may cause here before the
+	// rest is parked; default DefaultHopsMax, negative: no bound.
+	HopsMax int
+	// PairRateMax is how often in a minute one process may send to another for one
+	// such message, or of its own accord; default DefaultPairRateMax, negative: no
+	// bound.
+	PairRateMax int
 	// Fatal is told when the outbox cannot be read or written.
 	Fatal func(error)
 }
+
+// The bounds of the loop breaker.
+const (
+	DefaultHopsMax     = 10_000
+	DefaultPairRateMax = 6_000
+)
 
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
@@ -70,7 +84,9 @@ func (o Options) withDefaults() Options {
 	if o.Owns == nil {
 		o.Owns = func(ao.ID) bool { return true }
 	}
-	for value, standard := range map[*int]int{&o.Workers: 32, &o.LoadedMax: 4096, &o.AttemptsMax: 12, &o.TraceMax: 10_000} {
+	for value, standard := range map[*int]int{
+		&o.Workers: 32, &o.LoadedMax: 4096, &o.AttemptsMax: 12, &o.HopsMax: DefaultHopsMax, &o.PairRateMax: DefaultPairRateMax,
+	} {
 		if *value == 0 {
 			*value = standard
 		}
@@ -86,16 +102,27 @@ func (o Options) withDefaults() Options {
 
 // Messenger delivers effects until it is closed.
 type Messenger struct {
-	options Options
-	cancel  context.CancelFunc
-	wait    sync.WaitGroup
-	slots   chan struct{}
-	trace   trace
+	options  Options
+	slots    chan struct{}
+	breaker  *breaker
+	counters counters
+
+	// life is held while delivering begins or ends.
+	life   sync.Mutex
+	closed bool
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
 		lanes  map[lane][]engine.Effect
 		loaded map[engine.EffectKey]bool
+		// passed has what left its lane since the page in hand was read, which still
+		// shows it as pending.
+		passed map[engine.EffectKey]bool
+		// abandoned says that a lane was emptied since the scan in hand began: what
+		// comes later may not go into it ahead of that.
+		abandoned bool
 		// freed is signalled when there is room for more effects.
 		freed chan struct{}
 	}
@@ -111,83 +138,32 @@ type lane struct {
 func Open(options Options) *Messenger {
 	m := &Messenger{options: options.withDefaults()}
 	m.slots = make(chan struct{}, m.options.Workers)
-	m.trace.max = m.options.TraceMax
+	m.breaker = newBreaker(m.options.HopsMax, m.options.PairRateMax)
+	m.mu.freed = make(chan struct{}, 1)
+	m.start()
+	return m
+}
+
+func (m *Messenger) start() {
 	m.mu.lanes = map[lane][]engine.Effect{}
 	m.mu.loaded = map[engine.EffectKey]bool{}
-	m.mu.freed = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.wait.Go(func() { m.load(ctx) })
-	return m
+}
+
+func (m *Messenger) stop() {
+	m.cancel()
+	m.wait.Wait()
 }
 
 // Close stops after the deliveries in hand; what is left stays in the outbox.
 func (m *Messenger) Close() error {
-	m.cancel()
-	m.wait.Wait()
+	m.life.Lock()
+	defer m.life.Unlock()
+	m.closed = true
+	m.stop()
 	return nil
-}
-
-// load brings pending effects into their lanes whenever there are new ones or
-// there is room again.
-func (m *Messenger) load(ctx context.Context) {
-	for {
-		if err := m.scan(ctx); err != nil && ctx.Err() == nil {
-			m.options.Fatal(err)
-			return
-		}
-		select {
-		case <-m.options.Outbox.Changed():
-		case <-m.mu.freed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// scanPage is how many effects are read at once.
-const scanPage = 512
-
-// scan goes through the outbox in key order, which is delivery order, and takes
-// what is not in a lane yet.
-func (m *Messenger) scan(ctx context.Context) error {
-	var after engine.EffectKey
-	for {
-		page, err := m.options.Outbox.Pending(ctx, after, scanPage)
-		if err != nil {
-			return err
-		}
-		for _, effect := range page {
-			if m.options.Owns(effect.Process) && !m.take(ctx, effect) {
-				return nil
-			}
-			after = effect.Key()
-		}
-		if len(page) < scanPage {
-			return nil
-		}
-	}
-}
-
-// take puts an effect into its lane and starts the lane if it was empty; false
-// when there is no room.
-func (m *Messenger) take(ctx context.Context, effect engine.Effect) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	key := effect.Key()
-	if m.mu.loaded[key] {
-		return true
-	}
-	if len(m.mu.loaded) >= m.options.LoadedMax {
-		return false
-	}
-	m.mu.loaded[key] = true
-	id := laneOf(effect)
-	m.mu.lanes[id] = append(m.mu.lanes[id], effect)
-	if len(m.mu.lanes[id]) == 1 {
-		m.wait.Go(func() { m.run(ctx, id) })
-	}
-	return true
 }
 
 func laneOf(effect engine.Effect) lane {
@@ -213,7 +189,7 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 			m.abandon(id)
 			return
 		}
-		switch m.settle(ctx, effect) {
+		switch m.settle(ctx, effect, id) {
 		case closing:
 			return
 		case disowned:
@@ -222,16 +198,14 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 		}
 		m.mu.Lock()
 		delete(m.mu.loaded, effect.Key())
+		m.mu.passed[effect.Key()] = true
 		rest := m.mu.lanes[id][1:]
 		m.mu.lanes[id] = rest
 		if len(rest) == 0 {
 			delete(m.mu.lanes, id)
 		}
 		m.mu.Unlock()
-		select {
-		case m.mu.freed <- struct{}{}:
-		default:
-		}
+		m.Wake()
 		if len(rest) == 0 {
 			return
 		}
@@ -242,11 +216,13 @@ func (m *Messenger) run(ctx context.Context, id lane) {
 // stay in the outbox, to be taken up again if that changes.
 func (m *Messenger) abandon(id lane) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, effect := range m.mu.lanes[id] {
 		delete(m.mu.loaded, effect.Key())
 	}
 	delete(m.mu.lanes, id)
+	m.mu.abandoned = true
+	m.mu.Unlock()
+	m.Wake()
 }
 
 // Wake has the messenger look for effects that it owns now.
@@ -261,13 +237,13 @@ func (m *Messenger) Wake() {
 type fate int
 
 const (
-	settled  fate = iota // delivered, or given up
+	settled  fate = iota // delivered, parked or given up
 	disowned             // another messenger delivers it
 	closing
 )
 
-// settle tries an effect until it is delivered or given up.
-func (m *Messenger) settle(ctx context.Context, effect engine.Effect) fate {
+// settle tries an effect until it is delivered, parked or given up.
+func (m *Messenger) settle(ctx context.Context, effect engine.Effect, id lane) fate {
 	for {
 		if !m.sleepUntil(ctx, effect.NextMS) {
 			return closing
@@ -280,13 +256,23 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect) fate {
 		case <-ctx.Done():
 			return closing
 		}
-		delivered, err := m.deliver(ctx, effect)
+		parked, err := m.park(&effect, id)
+		if parked {
+			<-m.slots
+			if err != nil {
+				m.options.Fatal(err)
+				return closing
+			}
+			return settled
+		}
+		if effect.Attempts > 0 {
+			m.counters.retries.Add(1)
+		}
+		effect.Delivered, err = m.deliver(ctx, effect)
 		<-m.slots
 		if ctx.Err() != nil {
 			return closing
 		}
-		effect.Delivered = delivered
-		m.trace.add(m.options.Now(), effect, err)
 		done, err := m.note(&effect, err)
 		if err != nil {
 			m.options.Fatal(err)
@@ -300,19 +286,23 @@ func (m *Messenger) settle(ctx context.Context, effect engine.Effect) fate {
 
 // note writes an attempt's outcome to the outbox.
 func (m *Messenger) note(effect *engine.Effect, failure error) (done bool, err error) {
+	effect.Attempts++
+	effect.TimeMS, effect.Node = m.options.Now().UnixMilli(), m.options.Node
 	if failure == nil {
 		effect.Error = ""
+		m.counters.delivered.Add(1)
 		return true, m.options.Outbox.Complete(*effect)
 	}
-	effect.Attempts++
 	effect.Error = failure.Error()
 	effect.Dead = isPermanent(failure) || effect.Attempts >= m.options.AttemptsMax
 	wait := m.options.RetryMaxMS
 	if shift := effect.Attempts - 1; shift < 16 {
 		wait = min(wait, m.options.RetryBaseMS<<shift)
 	}
-	effect.NextMS = m.options.Now().UnixMilli() + wait
+	effect.NextMS = effect.TimeMS + wait
 	if effect.Dead {
+		effect.NextMS = 0
+		m.counters.dead.Add(1)
 		m.options.Logger.Warn().Str("process", effect.Process.String()).Uint64("nonce", effect.Nonce).
 			Uint32("index", effect.Index).Str("reason", effect.Error).Msg("an effect cannot be delivered")
 	}

@@ -26,7 +26,7 @@ func TestOnlyTheOwnerDelivers(t *testing.T) {
 	sender, targets := w.spawnMany(2, 20)
 	m := w.open()
 	defer m.Close()
-	w.eventually("it has looked at all effects", func() bool { return asked.Load() >= 40 })
+	w.eventually("it has looked at the outbox", func() bool { return asked.Load() > 0 })
 	if got := w.data(targets[0]); len(got) != 0 {
 		t.Errorf("a stranger delivered %v for %s", got, sender)
 	}

@@ -109,6 +109,7 @@ const (
 	callItem = raft.CallFirst + iota
 	callOutbox
 	callStatus
+	callOutboxOrder
 )
 
 // openTransport listens for the other nodes.
@@ -160,6 +161,7 @@ func (n *Node) openCluster(ctx context.Context) error {
 	n.transport.Handle(callItem, n.answerItem)
 	n.transport.Handle(callOutbox, n.answerOutbox)
 	n.transport.Handle(callStatus, n.answerStatus)
+	n.transport.Handle(callOutboxOrder, n.answerOutboxOrder)
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wait sync.WaitGroup
 	wait.Go(func() {

@@ -35,6 +35,26 @@ type File struct {
 	Sequencing string `yaml:"sequencing,omitempty"`
 	// Chain is when blocks come, the same on all nodes.
 	Chain Chain `yaml:"chain,omitempty"`
+	// HopsMax and PairRateMax bound what one message may cause; 0: no bound. A flag
+	// of the same name goes before.
+	HopsMax     *int `yaml:"hops-max,omitempty"`
+	PairRateMax *int `yaml:"pair-rate-max,omitempty"`
+}
+
+// bound is an option's value for what a file says; nil: nothing.
+func bound(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return Bound(*n)
+}
+
+// Bound is an option's value for what an operator writes, where 0 means none.
+func Bound(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // ReadFile reads a node's file into options.
@@ -56,7 +76,7 @@ func ReadFile(path string) (Options, error) {
 		return filepath.Join(filepath.Dir(path), name)
 	}
 	return Options{
-		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase,
+		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, HopsMax: bound(f.HopsMax), PairRateMax: bound(f.PairRateMax),
 		Cluster: &Cluster{
 			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, Chain: f.Chain,
 			CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),

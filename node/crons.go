@@ -78,11 +78,13 @@ func (m monitors) Watch(ctx context.Context, process ao.ID, on bool) (changed bo
 
 func (n *Node) serveCrons(w http.ResponseWriter, r *http.Request) {
 	var answer any
-	var err error
-	if text := r.URL.Query().Get("process"); text != "" {
-		answer, err = n.cronsOf(r.Context(), text)
-	} else {
+	process, err := optionalID(r.URL.Query(), "process")
+	switch {
+	case err != nil:
+	case process.IsZero():
 		answer, err = n.listCrons(r)
+	default:
+		answer, err = n.cronsOf(r.Context(), process)
 	}
 	if err != nil {
 		aohttp.WriteError(w, r, err)
@@ -91,11 +93,7 @@ func (n *Node) serveCrons(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, answer)
 }
 
-func (n *Node) cronsOf(ctx context.Context, text string) (CronsInfo, error) {
-	process, err := processOf(text)
-	if err != nil {
-		return CronsInfo{}, err
-	}
+func (n *Node) cronsOf(ctx context.Context, process ao.ID) (CronsInfo, error) {
 	info, any, err := n.crons(ctx, process)
 	if err == nil && !any {
 		err = ao.Errorf(ao.CodeNotFound, "process %s has no crons: its spawn had no tag Cron-Interval", process)
@@ -134,7 +132,7 @@ func (n *Node) crons(ctx context.Context, process ao.ID) (info CronsInfo, any bo
 
 func (n *Node) listCrons(r *http.Request) (page CronsPage, err error) {
 	query := r.URL.Query()
-	after, err := processOf(query.Get("after"))
+	after, err := optionalID(query, "after")
 	if err != nil {
 		return page, err
 	}
@@ -184,7 +182,7 @@ func (n *Node) serveSkipCrons(w http.ResponseWriter, r *http.Request) {
 // skipCrons leaves out what is due behind a process's newest message and not
 // promised. What lies before a message is part of its history.
 func (n *Node) skipCrons(ctx context.Context, process ao.ID) (skipped SkippedCrons, err error) {
-	info, err := n.cronsOf(ctx, process.String())
+	info, err := n.cronsOf(ctx, process)
 	if err != nil {
 		return skipped, err
 	}

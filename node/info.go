@@ -36,12 +36,14 @@ type EngineStatus struct {
 	HotProcesses  int    `json:"hotProcesses"`
 	HotBytes      uint64 `json:"hotBytes"`
 	OutboxPending int    `json:"outboxPending"`
+	OutboxParked  int    `json:"outboxParked"`
+	OutboxDead    int    `json:"outboxDead"`
 }
 
 // Info describes the node.
 func (n *Node) Info() Info {
 	info := Info{
-		Version: version(), DataDir: n.dir,
+		Version: version(), DataDir: n.dir, Node: n.self(),
 		Scheduler: n.SchedulerAddress(), Authority: n.AuthorityAddress(), Modules: n.modules,
 		URLs: URLs{
 			Gateway: "http://" + n.listeners.gateway.Addr().String(),
@@ -50,12 +52,12 @@ func (n *Node) Info() Info {
 			CU:      "http://" + n.listeners.cu.Addr().String(),
 		},
 	}
-	if n.options.Cluster != nil {
-		info.Node = n.options.Cluster.Self
-	}
 	if n.engine != nil {
 		status := n.engine.Status()
-		info.Engine = EngineStatus{HotProcesses: status.HotProcesses, HotBytes: status.ResidentBytes, OutboxPending: status.OutboxPending}
+		info.Engine = EngineStatus{
+			HotProcesses: status.HotProcesses, HotBytes: status.ResidentBytes,
+			OutboxPending: status.OutboxPending, OutboxParked: status.OutboxParked, OutboxDead: status.OutboxDead,
+		}
 	}
 	return info
 }

@@ -83,6 +83,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,
 		Fatal:               n.engineFailed,
+		Now:                 n.options.Now,
 		Logger:              n.options.Logger,
 	})
 	if err != nil {

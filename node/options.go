@@ -51,6 +51,12 @@ type Options struct {
 	// WrapDriver, if set, stands between the engine and the virtual machine, to
 	// record or to measure.
 	WrapDriver func(vm.Driver) vm.Driver
+	// HopsMax is how many deliveries one message may cause at this node before the
+	// rest is parked; default 10,000, negative: no bound.
+	HopsMax int
+	// PairRateMax is how often in a minute one process may send to another for one
+	// message; default 6,000, negative: no bound.
+	PairRateMax int
 	// Now is the wall clock; default time.Now.
 	Now func() time.Time
 	// Logger receives what an operator can act on; default none.

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -10,15 +11,12 @@ import (
 	aohttp "github.com/wallaby-ao/wallaby/http"
 )
 
-// PathOutbox lists a node's effects (process=ID, state=pending|dead|dropped|done,
-// after=EFFECT, limit=N) as an OutboxPage, or gives one (effect=EFFECT) as an
-// OutboxEffect. The other paths are for operators and act on a dead effect
-// (effect=EFFECT), or on all of a process or of all processes (all=true,
-// process=ID), and answer with an OutboxChange.
+// PathOutbox lists a node's effects (process=ID, root=ID, state=pending|parked|dead|
+// dropped|done, after=EFFECT, limit=N) as an OutboxPage, or gives one (effect=EFFECT)
+// as an OutboxEffect. PathParked lists what is parked as []ParkedCascade.
 const (
-	PathOutbox        = "/wallaby/outbox"
-	PathRedriveEffect = "/wallaby/admin/redrive-effect"
-	PathDropEffect    = "/wallaby/admin/drop-effect"
+	PathOutbox = "/wallaby/outbox"
+	PathParked = "/wallaby/outbox/parked"
 )
 
 // OutboxEffect is something that a process has sent and what has become of it.
@@ -29,8 +27,11 @@ type OutboxEffect struct {
 	Target    string          `json:"target,omitempty"`
 	Root      string          `json:"root,omitempty"` // the user's message it descends from
 	Attempts  int             `json:"attempts,omitempty"`
+	TimeMS    int64           `json:"timeMs,omitempty"` // of the last attempt
+	Node      string          `json:"node,omitempty"`   // that made it; "" when it is alone
 	NextMS    int64           `json:"nextMs,omitempty"` // of the next attempt
 	Error     string          `json:"error,omitempty"`  // of the last attempt
+	Parked    string          `json:"parked,omitempty"` // why it may not be tried
 	Delivered []ao.ID         `json:"delivered,omitempty"`
 	Body      json.RawMessage `json:"body,omitempty"` // the process's own words; of one effect only
 }
@@ -41,30 +42,44 @@ type OutboxPage struct {
 	After   string         `json:"after,omitempty"`
 }
 
-// OutboxChange counts what was redriven or dropped.
-type OutboxChange struct {
-	Changed int `json:"changed"`
+// ParkedCascade is what one message has caused and may not cause on.
+type ParkedCascade struct {
+	// Root is the message; when Rootless is set, the process that sends on its own
+	// account.
+	Root     ao.ID  `json:"root"`
+	Rootless bool   `json:"rootless,omitempty"`
+	Effects  int    `json:"effects"`
+	Reason   string `json:"reason"`
 }
 
 const outboxLimitMax = 1000
 
 func outboxEffect(effect engine.Effect, state engine.EffectState) OutboxEffect {
-	var body struct {
-		Target    string
-		Processes []string
-	}
-	_ = json.Unmarshal(effect.Body, &body) // what is no message has no target
-	if body.Target == "" && len(body.Processes) == 1 {
-		body.Target = body.Processes[0]
-	}
 	shown := OutboxEffect{
-		Effect: effect.Key().String(), Kind: string(effect.Kind), State: string(state), Target: body.Target,
-		Attempts: effect.Attempts, NextMS: effect.NextMS, Error: effect.Error, Delivered: effect.Delivered,
+		Effect: effect.Key().String(), Kind: string(effect.Kind), State: string(state), Target: targetOf(effect),
+		Attempts: effect.Attempts, TimeMS: effect.TimeMS, Node: effect.Node,
+		NextMS: effect.NextMS, Error: effect.Error, Parked: effect.Parked, Delivered: effect.Delivered,
 	}
 	if !effect.Root.IsZero() {
 		shown.Root = effect.Root.String()
 	}
 	return shown
+}
+
+// targetOf gives whom an effect is for, in the process's own words: "" for a spawn.
+func targetOf(effect engine.Effect) string {
+	var body struct {
+		Target    string
+		Processes []string
+	}
+	_ = json.Unmarshal(effect.Body, &body) // what is no message has no target
+	switch {
+	case effect.Kind == engine.EffectSpawn:
+		return ""
+	case effect.Kind == engine.EffectAssign && len(body.Processes) == 1:
+		return body.Processes[0]
+	}
+	return body.Target
 }
 
 func (n *Node) serveOutbox(w http.ResponseWriter, r *http.Request) {
@@ -102,7 +117,10 @@ func (n *Node) listEffects(r *http.Request) (page OutboxPage, err error) {
 	if q.State == "" {
 		q.State = engine.EffectPending
 	}
-	if q.Process, err = processOf(query.Get("process")); err != nil {
+	if q.Process, err = optionalID(query, "process"); err != nil {
+		return page, err
+	}
+	if q.Cascade, err = optionalID(query, "root"); err != nil {
 		return page, err
 	}
 	if text := query.Get("after"); text != "" {
@@ -128,85 +146,22 @@ func (n *Node) listEffects(r *http.Request) (page OutboxPage, err error) {
 	return page, err
 }
 
-// processOf reads a process's id; "" means all.
-func processOf(text string) (process ao.ID, err error) {
+// optionalID reads an id of a query; zero when it is not there.
+func optionalID(query url.Values, name string) (id ao.ID, err error) {
+	text := query.Get(name)
 	if text == "" {
-		return process, nil
+		return id, nil
 	}
-	if process, err = ao.ParseID(text); err != nil {
-		return process, ao.Errorf(ao.CodeInvalid, "process: %w", err)
+	if id, err = ao.ParseID(text); err != nil {
+		return id, ao.Errorf(ao.CodeInvalid, "%s: %w", name, err)
 	}
-	return process, nil
+	return id, nil
 }
 
-func (n *Node) serveRedriveEffect(w http.ResponseWriter, r *http.Request) {
-	n.serveEffectChange(w, r, n.engine.Outbox().Redrive)
-}
-
-func (n *Node) serveDropEffect(w http.ResponseWriter, r *http.Request) {
-	n.serveEffectChange(w, r, n.engine.Outbox().Drop)
-}
-
-func (n *Node) serveEffectChange(w http.ResponseWriter, r *http.Request, change func(engine.EffectKey) error) {
-	keys, err := n.deadEffects(r)
-	var answer OutboxChange
-	for _, key := range keys {
-		if err == nil {
-			err = change(key)
-		}
-		if err == nil {
-			answer.Changed++
-		}
+func (n *Node) serveParked(w http.ResponseWriter, _ *http.Request) {
+	list := []ParkedCascade{}
+	for _, c := range n.engine.Outbox().Cascades() {
+		list = append(list, ParkedCascade{Root: c.Cascade, Rootless: c.Rootless, Effects: c.Parked, Reason: c.Reason})
 	}
-	if err != nil {
-		aohttp.WriteError(w, r, err)
-		return
-	}
-	answerJSON(w, answer)
-}
-
-// deadEffects gives the effects that a request is about, which this node delivers.
-func (n *Node) deadEffects(r *http.Request) ([]engine.EffectKey, error) {
-	query := r.URL.Query()
-	if query.Get("all") != "true" {
-		key, err := engine.ParseEffectKey(query.Get("effect"))
-		if err != nil {
-			return nil, err
-		}
-		if leader := n.deliverer(key.Process); leader != "" {
-			return nil, ao.Errorf(ao.CodeConflict, "node %s delivers what process %s sends: ask it", leader, key.Process)
-		}
-		return []engine.EffectKey{key}, nil
-	}
-	q := engine.OutboxQuery{State: engine.EffectDead, Limit: outboxLimitMax}
-	var err error
-	if q.Process, err = processOf(query.Get("process")); err != nil {
-		return nil, err
-	}
-	var keys []engine.EffectKey
-	for {
-		page, err := n.engine.Outbox().List(r.Context(), q)
-		if err != nil {
-			return nil, err
-		}
-		for _, effect := range page {
-			if q.After = effect.Key(); n.deliverer(effect.Process) == "" {
-				keys = append(keys, q.After)
-			}
-		}
-		if len(page) < q.Limit {
-			return keys, nil
-		}
-	}
-}
-
-// deliverer names another node that delivers what a process sends, if one does.
-func (n *Node) deliverer(process ao.ID) string {
-	if n.options.Cluster == nil {
-		return ""
-	}
-	if leader := n.log.Leader(process); leader != n.options.Cluster.Self {
-		return leader
-	}
-	return ""
+	answerJSON(w, list)
 }

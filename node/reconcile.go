@@ -62,7 +62,7 @@ const (
 	reconcilePage     = 256
 	// reconcileWaiting is how many rounds pass before effects that wait for a
 	// person are asked for, too.
-	reconcileWaiting = 20
+	reconcileWaiting = 10
 )
 
 func (n *Node) reconcileForever(ctx context.Context) {

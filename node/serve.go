@@ -32,9 +32,14 @@ func (n *Node) openMessenger(context.Context) error {
 		Signer:    n.authority,
 		Uploader:  n.gateway,
 		Directory: directory{n.gateway},
+		Node:      n.self(),
 		Now:       n.options.Now,
 		Fatal:     n.fail,
-		Logger:    n.options.Logger.With().Str("pkg", "messenger").Logger(),
+
+		HopsMax:     n.options.HopsMax,
+		PairRateMax: n.options.PairRateMax,
+
+		Logger: n.options.Logger.With().Str("pkg", "messenger").Logger(),
 	})
 	n.onClose("messenger", func(context.Context) error { return n.messenger.Close() })
 	return nil
@@ -78,20 +83,6 @@ func (w weave) Confirmations(ctx context.Context, id ao.ID) (depth uint64, known
 	return depth, true, nil
 }
 
-// tracer shows a messenger's deliveries to the messenger unit's route.
-type tracer struct{ messenger *messenger.Messenger }
-
-// Trace lists a process's deliveries.
-func (t tracer) Trace(process ao.ID) []aohttp.Hop {
-	var hops []aohttp.Hop
-	for _, hop := range t.messenger.Trace(process) {
-		hops = append(hops, aohttp.Hop{
-			Kind: string(hop.Kind), Root: hop.Root, Delivered: hop.Delivered, TimeMS: hop.TimeMS, Error: hop.Error,
-		})
-	}
-	return hops
-}
-
 // openServers starts to answer, on the ports of the units and on the gateway's
 // port for all of them.
 func (n *Node) openServers(context.Context) error {
@@ -100,7 +91,7 @@ func (n *Node) openServers(context.Context) error {
 	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
 	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n.gateway}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
-	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n}, Tracer: tracer{n.messenger}})
+	mu := aohttp.NewMU(aohttp.MUOptions{Base: base, Log: log, Weave: weave{n.gateway}, Monitors: monitors{n}, Tracer: tracer{n.engine}})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: log, Evaluator: n.engine, Crons: n.monitor, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),
@@ -122,6 +113,7 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathRedriveEffect: n.admin(n.serveRedriveEffect),
 		PathDropEffect:    n.admin(n.serveDropEffect),
 		PathSkipCrons:     n.admin(n.serveSkipCrons),
+		PathResumeCascade: n.admin(n.serveResumeCascade),
 	}
 	if n.transport != nil {
 		maps.Copy(operator, n.clusterHandlers())
@@ -191,6 +183,8 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathMachine:    n.serveMachine,
 		PathOutbox:     n.serveOutbox,
 		PathCrons:      n.serveCrons,
+		PathParked:     n.serveParked,
+		PathTrace:      n.serveTrace,
 		PathCluster:    func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
 }
@@ -272,11 +266,19 @@ func (n *Node) newMetrics() *aohttp.Metrics {
 	gauge("wallaby_hot_bytes", "Memory of the instances.", func() int { return int(n.engine.Status().ResidentBytes) })
 	gauge("wallaby_evaluation_lag_messages", "Messages in the log that are not evaluated yet.", func() int { return int(n.engine.Status().LaggingMessages) })
 	gauge("wallaby_outbox_pending", "Effects to deliver.", func() int { return n.engine.Status().OutboxPending })
+	gauge("wallaby_outbox_parked", "Effects of cascades that went too far: see wallaby outbox parked.", func() int { return n.engine.Status().OutboxParked })
 	gauge("wallaby_outbox_dead", "Effects that were given up: see wallaby outbox list.", func() int { return n.engine.Status().OutboxDead })
 	gauge("wallaby_block_height", "Height of the gateway's newest block.", func() int { return int(n.gateway.Height()) })
 	gauge("wallaby_results_checked", "1 when the store of results has been read through since the start.", n.stateChecked)
 	m.Counter("wallaby_evaluations_total", "Messages evaluated, replays included.", func() float64 { return float64(n.engine.Status().EvaluationsTotal) })
 	m.Counter("wallaby_vm_lost_total", "Virtual machines that crashed, hung or took too much, and were replaced.", func() float64 { return float64(n.engine.Status().LostTotal) })
 	m.Counter("wallaby_vm_failures_total", "Messages that cost their virtual machine twice and have no result.", func() float64 { return float64(n.engine.Status().VMFailuresTotal) })
+	delivery := func(name, help string, value func(messenger.Status) uint64) {
+		m.Counter(name, help, func() float64 { return float64(value(n.messenger.Status())) })
+	}
+	delivery("wallaby_deliveries_total", "Effects delivered.", func(s messenger.Status) uint64 { return s.DeliveredTotal })
+	delivery("wallaby_delivery_retries_total", "Attempts to deliver an effect after the first.", func(s messenger.Status) uint64 { return s.RetriesTotal })
+	delivery("wallaby_dead_letters_total", "Effects that were given up.", func(s messenger.Status) uint64 { return s.DeadTotal })
+	delivery("wallaby_parked_total", "Effects that the loop breaker has parked.", func(s messenger.Status) uint64 { return s.ParkedTotal })
 	return m
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wallaby-ao/wallaby/internal/procs"
+	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -90,13 +91,24 @@ func (a *app) nodeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			options.DataDir, options.Host, options.PortBase, options.Cluster = file.DataDir, file.Host, file.PortBase, file.Cluster
-			return a.runNode(cmd.Context(), options)
+			return a.runNode(cmd.Context(), withFile(options, file, cmd.Flags()))
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "the node's `FILE`")
 	flags.register(cmd.Flags())
 	return cmd
+}
+
+// withFile adds what a node's file says. What flags say goes before its bounds.
+func withFile(options, file node.Options, flags *pflag.FlagSet) node.Options {
+	options.DataDir, options.Host, options.PortBase, options.Cluster = file.DataDir, file.Host, file.PortBase, file.Cluster
+	if file.HopsMax != 0 && !flags.Changed("hops-max") {
+		options.HopsMax = file.HopsMax
+	}
+	if file.PairRateMax != 0 && !flags.Changed("pair-rate-max") {
+		options.PairRateMax = file.PairRateMax
+	}
+	return options
 }
 
 // nodeFlags are common to all that runs a node.
@@ -105,6 +117,8 @@ type nodeFlags struct {
 	modules   []string
 	plugins   []string
 	machines  []string
+	hops      int
+	pairRate  int
 	logFormat string
 	logLevel  string
 }
@@ -117,6 +131,8 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.plugins, "plugin-dir", nil, "look for virtual machines in this `DIR`, too (repeatable): see wallaby vm list")
 	flags.StringArrayVar(&f.machines, "vm", nil, "run processes that ask for no virtual machine on this: `[FORMAT=]NAME` (repeatable; default wazero)")
 	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
+	flags.IntVar(&f.hops, "hops-max", messenger.DefaultHopsMax, "park what a message causes after so many deliveries here; 0: never")
+	flags.IntVar(&f.pairRate, "pair-rate-max", messenger.DefaultPairRateMax, "park what a message causes when one process sends so often to another in a minute; 0: never")
 	f.registerLog(flags)
 }
 
@@ -127,6 +143,7 @@ func (f *nodeFlags) registerLog(flags *pflag.FlagSet) {
 
 func (f *nodeFlags) options(a *app) (node.Options, error) {
 	options := f.node
+	options.HopsMax, options.PairRateMax = node.Bound(f.hops), node.Bound(f.pairRate)
 	for _, module := range f.modules {
 		file, err := node.ParseModuleFile(module)
 		if err != nil {

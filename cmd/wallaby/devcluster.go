@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/node"
 	"github.com/wallaby-ao/wallaby/raft"
 )
@@ -123,6 +124,12 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 		return err
 	}
 	args := []string{"node", "--config", config, "--log-level", flags.logLevel, "--log-format", "text"}
+	if flags.hops != messenger.DefaultHopsMax {
+		args = append(args, "--hops-max", strconv.Itoa(flags.hops))
+	}
+	if flags.pairRate != messenger.DefaultPairRateMax {
+		args = append(args, "--pair-rate-max", strconv.Itoa(flags.pairRate))
+	}
 	for _, module := range flags.modules {
 		args = append(args, "--module", module)
 	}

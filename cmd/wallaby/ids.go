@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/engine"
 )
 
 // idMark stands before an id that begins with a dash, as one in 64 does, so that
@@ -24,12 +25,22 @@ func markIDs(root *cobra.Command, args []string) []string {
 			copy(marked[i:], args[i:])
 			break
 		}
-		if _, err := ao.ParseID(arg); err == nil && strings.HasPrefix(arg, "-") && (i == 0 || !takesValue(cmd, args[i-1])) {
+		if strings.HasPrefix(arg, "-") && isName(arg) && (i == 0 || !takesValue(cmd, args[i-1])) {
 			arg = idMark + arg
 		}
 		marked[i] = arg
 	}
 	return marked
+}
+
+// isName reports whether an argument is an id or the name of an effect, which begins
+// with one.
+func isName(arg string) bool {
+	if _, err := ao.ParseID(arg); err == nil {
+		return true
+	}
+	_, err := engine.ParseEffectKey(arg)
+	return err == nil
 }
 
 // takesValue reports whether the argument after this one belongs to it.

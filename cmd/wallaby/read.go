@@ -20,10 +20,15 @@ import (
 // client speaks to all units of the node at --url.
 func (a *app) client() *aohttp.Client { return aohttp.NewClient(a.url) }
 
+// read gets one of the node's own answers.
+func (a *app) read(ctx context.Context, path string, query url.Values, to any) error {
+	client := a.client()
+	return client.Do(ctx, http.MethodGet, client.Gateway+path+"?"+query.Encode(), "", nil, to)
+}
+
 // nodeInfo asks the node what it is.
 func (a *app) nodeInfo(ctx context.Context) (info node.Info, err error) {
-	client := a.client()
-	err = client.Do(ctx, http.MethodGet, client.Gateway+node.PathInfo, "", nil, &info)
+	err = a.read(ctx, node.PathInfo, nil, &info)
 	return info, err
 }
 
@@ -33,8 +38,7 @@ func (a *app) nodeProcesses(ctx context.Context, after string, limit int) (list 
 	if after != "" {
 		query.Set("after", after)
 	}
-	client := a.client()
-	err = client.Do(ctx, http.MethodGet, client.Gateway+node.PathProcesses+"?"+query.Encode(), "", nil, &list)
+	err = a.read(ctx, node.PathProcesses, query, &list)
 	return list, err
 }
 
@@ -263,7 +267,7 @@ func (a *app) statusCommand() *cobra.Command {
 				{"scheduler", info.URLs.SU}, {"compute unit", info.URLs.CU},
 				{"scheduler address", info.Scheduler}, {"authority address", info.Authority},
 				{"hot processes", fmt.Sprintf("%d, %d bytes", info.Engine.HotProcesses, info.Engine.HotBytes)},
-				{"outbox", strconv.Itoa(info.Engine.OutboxPending) + " to deliver"},
+				{"outbox", fmt.Sprintf("%d to deliver, %d parked, %d dead", info.Engine.OutboxPending, info.Engine.OutboxParked, info.Engine.OutboxDead)},
 			}
 			for _, module := range info.Modules {
 				fields = append(fields, [2]string{"module " + module.Name, module.ID})

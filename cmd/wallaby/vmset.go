@@ -1,14 +1,9 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -43,8 +38,8 @@ token.`,
 				return err
 			}
 			query := url.Values{"process": {process.String()}, "vm": {args[1]}, "shadow": {strconv.FormatUint(shadow, 10)}}
-			state, err := a.setMachine(cmd.Context(), dir, query)
-			if err != nil {
+			var state engine.MachineChoice
+			if err := a.ask(cmd.Context(), dir, node.PathSetMachine, query, &state); err != nil {
 				return err
 			}
 			return a.printMachine(state)
@@ -74,42 +69,6 @@ func (a *app) vmShowCommand() *cobra.Command {
 			return a.printMachine(state)
 		},
 	}
-}
-
-// setMachine shows the node the token of its data directory.
-func (a *app) setMachine(ctx context.Context, dir string, query url.Values) (state engine.MachineChoice, err error) {
-	token, err := node.ReadAdminToken(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return state, fmt.Errorf("%s is not the data directory of a node that has been started: name it with --data-dir", dir)
-	}
-	if err != nil {
-		return state, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(a.url, "/")+node.PathSetMachine+"?"+query.Encode(), nil)
-	if err != nil {
-		return state, usageError{err}
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return state, fmt.Errorf("ask %s: %w: is the node running?", a.url, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return state, fmt.Errorf("read the answer of %s: %w", a.url, err)
-	}
-	if response.StatusCode == http.StatusUnauthorized {
-		return state, fmt.Errorf("the node at %s has another admin token than %s: name its directory with --data-dir", a.url, dir)
-	}
-	if response.StatusCode != http.StatusOK {
-		var refusal struct{ Error string }
-		if json.Unmarshal(body, &refusal) != nil {
-			refusal.Error = strings.TrimSpace(string(body))
-		}
-		return state, errors.New(refusal.Error)
-	}
-	return state, json.Unmarshal(body, &state)
 }
 
 func (a *app) printMachine(state engine.MachineChoice) error {
