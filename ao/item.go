@@ -21,7 +21,9 @@ const (
 // The rules are the reference scheduler's: Data-Protocol must be ao, some Type
 // must be Process or Message (the first of those decides, since clients may
 // send Type twice), a process names Module and Scheduler, a message has a
-// target, and no tag ends in "+link". An Authority-Quorum must be one.
+// target, and no tag ends in "+link". An Authority-Quorum must be one. Beyond them,
+// a process's crons must make sense: the reference takes any, and then evaluates
+// nothing of the process.
 func CheckItem(it *dataitem.Item) (Kind, ID, error) {
 	if !it.Tags.Contains(TagDataProtocol, DataProtocol) && !it.Tags.Contains("data-protocol", DataProtocol) {
 		return "", ID{}, Errorf(CodeInvalid, "tag Data-Protocol must be %q", DataProtocol)
@@ -72,6 +74,9 @@ func checkProcess(tags dataitem.Tags) error {
 			return Errorf(CodeInvalid, "tag On-Boot must be Data or an id: %w", err)
 		}
 	}
-	_, err := ReadAuthorities(tags)
+	if _, err := ReadAuthorities(tags); err != nil {
+		return err
+	}
+	_, err := ParseCrons(tags)
 	return err
 }

@@ -45,6 +45,7 @@ func TestCheckItem(t *testing.T) {
 		{"process without module", nil, process.Without(TagModule), "", "needs the tag Module"},
 		{"process with a bad module", nil, append(process.Without(TagModule), dataitem.Tag{Name: TagModule, Value: "x"}), "", "not an id"},
 		{"bad boot", nil, append(process.Without(), dataitem.Tag{Name: TagOnBoot, Value: "x"}), "", "On-Boot"},
+		{"bad cron", nil, append(process.Without(), dataitem.Tag{Name: TagCronInterval, Value: "0-seconds"}), "", "time-based cron cannot be less than 1 second"},
 		{"link", target, append(message.Without(), dataitem.Tag{Name: "a+link", Value: "x"}), "", "+link"},
 	}
 	for _, c := range cases {

@@ -42,6 +42,7 @@ const (
 	// TagAuthorityQuorum is Wallaby's own: how many of a process's authorities must
 	// have delivered a push before the process gets it.
 	TagAuthorityQuorum = "Authority-Quorum"
+	TagCronInterval    = "Cron-Interval"
 	// TagSequencing is Wallaby's own: the mode in which a process is ordered.
 	TagSequencing = "Sequencing"
 	// TagVM is Wallaby's own: the name of the virtual machine that runs a process.

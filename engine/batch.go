@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -18,9 +19,13 @@ const (
 // batch collects evaluations of one process until they are stored together.
 type batch struct {
 	process ao.ID
-	next    uint64 // nonce of the first evaluation in the batch
+	next    place // of the first evaluation to come
 	items   []batchItem
 	bytes   int
+	want    goal
+	begun   time.Time // collecting
+	// deadline is when other processes should have a turn.
+	deadline time.Time
 	// places has the first nonces of messages: of those that the batch and the
 	// ones committed before it evaluate, and of those among the messages to come
 	// that the store knows.
@@ -32,16 +37,18 @@ type batch struct {
 
 type batchItem struct {
 	record
+	at      place
 	effects int
 	root    ao.ID
 	push    *tallied // nil: nothing to remember
 }
 
-func (b *batch) add(r record, effects int, root ao.ID) {
-	if r.flags&flagSkipped == 0 {
-		b.places[r.message] = b.next + uint64(len(b.items))
+func (b *batch) add(at place, r record, effects int, root ao.ID) {
+	if at.tick == 0 && r.flags&flagSkipped == 0 {
+		b.places[r.message] = at.nonce
 	}
-	b.items = append(b.items, batchItem{record: r, effects: effects, root: root})
+	b.items = append(b.items, batchItem{record: r, at: at, effects: effects, root: root})
+	b.next = at.after()
 	b.bytes += len(r.result) + recordHeaderBytes
 }
 
@@ -49,35 +56,35 @@ func (b *batch) full() bool { return len(b.items) >= batchRecords || b.bytes >= 
 
 // commit stores a batch and empties it: evaluations, outbox records, where
 // messages have their first place, and how far the process has come.
-func (e *Engine) commit(p *process, b *batch, head uint64) error {
-	if len(b.items) == 0 {
-		return nil
-	}
+func (e *Engine) commit(p *process, b *batch) error {
 	for len(b.items) > 0 {
 		_, _, behind := e.table.goal(p)
-		caughtUp := behind && b.next+uint64(len(b.items)) > head
+		caughtUp := behind && p.live.covers(b.want)
 		count, err := e.store.commit(b, caughtUp)
 		if err != nil {
-			return fmt.Errorf("store evaluations of process %s from nonce %d: %w", p.id, b.next, err)
+			return fmt.Errorf("store evaluations of process %s from %s: %w", p.id, b.items[0].at, err)
 		}
 		effects := 0
 		var results []EffectKey
-		for i, item := range b.items[:count] {
+		for _, item := range b.items[:count] {
 			if item.effects > 0 {
 				effects += item.effects
-				results = append(results, EffectKey{Process: p.id, Nonce: b.next + uint64(i)})
+				results = append(results, EffectKey{Process: p.id, Nonce: item.at.nonce, Tick: item.at.tick})
 			}
 		}
+		next := b.items[count-1].at.after()
 		b.items = b.items[count:]
-		b.next += uint64(count)
 		e.counters.stored.Add(uint64(count))
 		e.outbox.added(results, effects)
-		e.table.advance(p, b.next)
+		e.table.advance(p, reach{next: next})
 		if caughtUp && len(b.items) == 0 {
 			e.table.mark(p, false)
 		}
 	}
-	*b = batch{process: b.process, next: b.next, places: b.places, tallies: b.tallies}
+	if p.live.next == b.next {
+		e.table.advance(p, p.live.reach)
+	}
+	b.items, b.bytes = nil, 0
 	return nil
 }
 
@@ -86,8 +93,8 @@ func (e *Engine) commit(p *process, b *batch, head uint64) error {
 func (s *store) commit(b *batch, caughtUp bool) (count int, err error) {
 	for count = len(b.items); ; count /= 2 {
 		err = s.db.Update(func(txn *badger.Txn) error {
-			for i, item := range b.items[:count] {
-				if err := putEvaluation(txn, b, b.next+uint64(i), item); err != nil {
+			for _, item := range b.items[:count] {
+				if err := putEvaluation(txn, b.process, item); err != nil {
 					return err
 				}
 			}
@@ -96,8 +103,7 @@ func (s *store) commit(b *batch, caughtUp bool) (count int, err error) {
 					return err
 				}
 			}
-			next := binary.BigEndian.AppendUint64(nil, b.next+uint64(count))
-			return txn.Set(idKey(keyProgress, b.process), next)
+			return txn.Set(idKey(keyProgress, b.process), encodeProgress(b.items[count-1].at.after()))
 		})
 		if count == 1 || !errors.Is(err, badger.ErrTxnTooBig) {
 			return count, err
@@ -105,19 +111,19 @@ func (s *store) commit(b *batch, caughtUp bool) (count int, err error) {
 	}
 }
 
-func putEvaluation(txn *badger.Txn, b *batch, nonce uint64, item batchItem) error {
-	entry := badger.NewEntry(nonceKey(keyRecord, b.process, nonce), item.encode()).WithMeta(item.flags)
+func putEvaluation(txn *badger.Txn, process ao.ID, item batchItem) error {
+	entry := badger.NewEntry(placeKey(keyRecord, process, item.at), item.encode()).WithMeta(item.flags)
 	if err := txn.SetEntry(entry); err != nil {
 		return err
 	}
-	if item.flags&flagSkipped == 0 {
-		place := binary.BigEndian.AppendUint64(nil, nonce)
-		if err := txn.Set(idsKey(keyMessage, b.process, item.message), place); err != nil {
+	if item.at.tick == 0 && item.flags&flagSkipped == 0 {
+		nonce := binary.BigEndian.AppendUint64(nil, item.at.nonce)
+		if err := txn.Set(idsKey(keyMessage, process, item.message), nonce); err != nil {
 			return err
 		}
 	}
 	if item.push != nil {
-		if err := putTally(txn, b.process, item.push); err != nil {
+		if err := putTally(txn, process, item.push); err != nil {
 			return err
 		}
 	}
@@ -125,7 +131,7 @@ func putEvaluation(txn *badger.Txn, b *batch, nonce uint64, item batchItem) erro
 		return nil
 	}
 	outbox := outboxRecord{Root: item.root, Count: uint32(item.effects)}
-	return txn.Set(nonceKey(keyOutbox, b.process, nonce), outbox.encode())
+	return txn.Set(placeKey(keyOutbox, process, item.at), outbox.encode())
 }
 
 // fallBehind marks a process as behind what has been followed.

@@ -38,6 +38,7 @@ func CursorOf(evaluation Evaluation, descending bool) Cursor {
 	cursor := Cursor{
 		TimestampMS: evaluation.TimestampMS,
 		Ordinate:    strconv.FormatUint(evaluation.Nonce, 10),
+		Cron:        evaluation.Cron,
 		Sort:        SortAscending,
 	}
 	if descending {

@@ -69,11 +69,11 @@ func (p *dryRunPool) enter(ctx context.Context) (func(), error) {
 	}
 }
 
-// forkRequest asks a process's owner for a copy of the state once that has
-// applied a nonce.
+// forkRequest asks a process's owner for a copy of the state once that has come to
+// a goal.
 type forkRequest struct {
-	nonce uint64
-	done  chan forkAnswer // buffered
+	goal
+	done chan forkAnswer // buffered
 }
 
 type forkAnswer struct {
@@ -85,14 +85,15 @@ type forkAnswer struct {
 type fork struct {
 	*definition
 	machine vm.Process
-	last    ao.Assignment // what led to the state
-	broken  bool          // it cannot be used again
-	bytes   uint64        // its memory, while it is idle
+	reach           // up to where the state has come
+	last    applied // what led to the state
+	broken  bool    // it cannot be used again
+	bytes   uint64  // its memory, while it is idle
 }
 
-// serveForks hands out copies to those whose nonce has been applied.
+// serveForks hands out copies to those whose goal has been reached.
 func (e *Engine) serveForks(p *process) (lost error) {
-	for _, request := range e.table.takeForks(p, p.live.at) {
+	for _, request := range e.table.takeForks(p, p.live.reach) {
 		if lost != nil {
 			e.table.returnFork(p, request)
 			continue
@@ -107,7 +108,7 @@ func (e *Engine) serveForks(p *process) (lost error) {
 			request.done <- forkAnswer{err: fmt.Errorf("copy the state of process %s: %w", p.id, err)}
 			continue
 		}
-		request.done <- forkAnswer{fork: &fork{definition: p.live.definition, machine: machine, last: p.live.last}}
+		request.done <- forkAnswer{fork: &fork{definition: p.live.definition, machine: machine, reach: p.live.reach, last: p.live.last}}
 	}
 	return lost
 }
@@ -119,8 +120,8 @@ func (e *Engine) fork(ctx context.Context, id ao.ID) (*fork, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := &forkRequest{nonce: head.Nonce, done: make(chan forkAnswer, 1)}
-	e.table.request(id, head.Nonce, func(row *process) bool {
+	request := &forkRequest{goal: newest(head), done: make(chan forkAnswer, 1)}
+	e.table.request(id, request.goal, func(row *process) bool {
 		row.forks = append(row.forks, request)
 		return true
 	})
@@ -176,10 +177,10 @@ func (e *Engine) dryRun(ctx context.Context, process ao.ID, message DryRunMessag
 			err = closeErr
 		}
 	}()
-	if wanted != nil && *wanted != copied.last.Nonce {
+	if wanted != nil && *wanted != copied.last.nonce {
 		return ao.Result{}, ao.Errorf(ao.CodeUnprocessable,
 			"a dry run at nonce %d is not possible: the process has gone on to nonce %d, and only its newest state is kept at hand",
-			*wanted, copied.last.Nonce)
+			*wanted, copied.last.nonce)
 	}
 	return e.tryOut(ctx, process, copied, message)
 }
@@ -190,7 +191,7 @@ func (e *Engine) tryOut(ctx context.Context, process ao.ID, copied *fork, messag
 	defer cancel()
 	defer context.AfterFunc(e.working, cancel)()
 	l := &live{definition: copied.definition, machine: copied.machine}
-	output, err := l.handle(ctx, appendDryRunMessage(nil, process, message, copied.last.TimestampMS, copied.last.BlockHeight))
+	output, err := l.handle(ctx, appendDryRunMessage(nil, process, message, copied.last.timestampMS, copied.last.blockHeight))
 	copied.broken = l.broken || isLost(err)
 	if err == nil {
 		var decoded outcome

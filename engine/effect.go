@@ -25,37 +25,53 @@ const (
 type EffectKey struct {
 	Process ao.ID
 	Nonce   uint64
+	Tick    uint64 // number of the tick behind the nonce; 0: the result is the message's
 	Index   uint32
 }
 
-// String writes PROCESS/NONCE/INDEX.
-func (k EffectKey) String() string { return fmt.Sprintf("%s/%d/%d", k.Process, k.Nonce, k.Index) }
+func (k EffectKey) place() place { return place{k.Nonce, k.Tick} }
+
+// String writes PROCESS/NONCE/INDEX, and for a tick PROCESS/NONCE.TICK/INDEX.
+func (k EffectKey) String() string {
+	if k.Tick > 0 {
+		return fmt.Sprintf("%s/%d.%d/%d", k.Process, k.Nonce, k.Tick, k.Index)
+	}
+	return fmt.Sprintf("%s/%d/%d", k.Process, k.Nonce, k.Index)
+}
 
 // ParseEffectKey reads what String writes.
 func ParseEffectKey(s string) (EffectKey, error) {
 	parts := strings.Split(s, "/")
 	if len(parts) != 3 {
-		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q is not of the form PROCESS/NONCE/INDEX", s)
+		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q is not of the form PROCESS/NONCE/INDEX or PROCESS/NONCE.TICK/INDEX", s)
 	}
 	process, err := ao.ParseID(parts[0])
 	if err != nil {
 		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q: %w", s, err)
 	}
-	nonce, err := strconv.ParseUint(parts[1], 10, 64)
+	text, tickText, isTick := strings.Cut(parts[1], ".")
+	nonce, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
 		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q: the nonce: %w", s, err)
+	}
+	var tick uint64
+	if isTick {
+		if tick, err = strconv.ParseUint(tickText, 10, 64); err != nil || tick == 0 {
+			return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q: the tick is no number from 1 on", s)
+		}
 	}
 	index, err := strconv.ParseUint(parts[2], 10, 32)
 	if err != nil {
 		return EffectKey{}, ao.Errorf(ao.CodeInvalid, "effect %q: the index: %w", s, err)
 	}
-	return EffectKey{process, nonce, uint32(index)}, nil
+	return EffectKey{process, nonce, tick, uint32(index)}, nil
 }
 
 // Effect is one thing that a result asks a messenger to do.
 type Effect struct {
 	Process ao.ID
 	Nonce   uint64
+	Tick    uint64 // number of the tick behind the nonce; 0: the result is the message's
 	Index   uint32 // messages first, then spawns, then assignments
 	Kind    EffectKind
 	// Body is the guest's own JSON. An assignment to several processes is one
@@ -77,7 +93,7 @@ type Effect struct {
 }
 
 // Key gives the effect's name.
-func (e Effect) Key() EffectKey { return EffectKey{e.Process, e.Nonce, e.Index} }
+func (e Effect) Key() EffectKey { return EffectKey{e.Process, e.Nonce, e.Tick, e.Index} }
 
 // Cascade names what an effect is parked with: all that descends from its root;
 // without a root, all that its process sends so.

@@ -24,6 +24,7 @@ type Engine struct {
 	failures  failures
 	counters  counters
 	places    places
+	passed    passed
 
 	// running ends when Close begins: no new message is started. working ends
 	// when Close has waited long enough for messages in hand.
@@ -56,6 +57,7 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		forks:     &forkCache{countMax: options.DryRunWorkers, bytesMax: options.HotBytesMax / 4},
 		table:     newTable(options.QueueMax),
 		places:    places{reached: map[uint32]aolog.Position{}},
+		passed:    passed{places: map[ao.ID]passedTicks{}},
 	}
 	if e.outbox, err = openOutbox(s); err != nil {
 		return nil, err
@@ -113,23 +115,29 @@ func (e *Engine) Outbox() *Outbox { return e.outbox }
 // Evaluated gives the newest nonce of a process that has been evaluated.
 func (e *Engine) Evaluated(process ao.ID) (nonce uint64, ok bool) {
 	next, err := e.store.next(process)
-	if err != nil || next == 0 {
+	if err != nil || next.message() == 0 {
 		return 0, false
 	}
-	return next - 1, true
+	return next.message() - 1, true
 }
 
 // Stored gives an evaluation if it has been made, and when this node made it; 0
 // when that is not known. It does not wait.
 func (e *Engine) Stored(process ao.ID, nonce uint64) (evaluation Evaluation, atMS int64, ok bool, err error) {
-	found, err := e.store.record(process, nonce)
+	return e.StoredTick(process, nonce, 0)
+}
+
+// StoredTick is Stored for a tick of a cron behind a message; 0 is the message.
+func (e *Engine) StoredTick(process ao.ID, nonce, tick uint64) (evaluation Evaluation, atMS int64, ok bool, err error) {
+	at := place{nonce, tick}
+	found, err := e.store.record(process, at)
 	if isMissing(err) {
 		return Evaluation{}, 0, false, nil
 	}
 	if err != nil {
-		return Evaluation{}, 0, false, fmt.Errorf("read evaluation of process %s at nonce %d: %w", process, nonce, err)
+		return Evaluation{}, 0, false, fmt.Errorf("read evaluation of process %s at %s: %w", process, at, err)
 	}
-	evaluation, err = found.evaluation(process, nonce)
+	evaluation, err = found.evaluation(process, at)
 	return evaluation, found.evaluatedMS, err == nil, err
 }
 
@@ -158,12 +166,12 @@ func (e *Engine) ResultAt(ctx context.Context, process ao.ID, nonce uint64) (Eva
 	if nonce > head.Nonce {
 		return Evaluation{}, ao.Errorf(ao.CodeNotFound, "process %s has no nonce %d: its newest is %d", process, nonce, head.Nonce)
 	}
-	if err := e.table.await(ctx, process, head.Nonce, nonce); err != nil {
+	if err := e.table.await(ctx, process, goal{nonce: head.Nonce}, goal{nonce: nonce}); err != nil {
 		return Evaluation{}, err
 	}
 	evaluation, _, ok, err := e.Stored(process, nonce)
 	if err == nil && !ok {
-		err = errMissing(process, nonce)
+		err = errMissing(process, place{nonce: nonce})
 		e.fatal(err)
 	}
 	return evaluation, err
@@ -192,8 +200,8 @@ func (e *Engine) find(ctx context.Context, process, id ao.ID) (uint64, error) {
 // the engine has put there. All of it can be evaluated again from the log.
 var ErrDamaged = errors.New("the store of results is damaged")
 
-func errMissing(process ao.ID, nonce uint64) error {
-	return fmt.Errorf("%w: it has lost the evaluation of process %s at nonce %d", ErrDamaged, process, nonce)
+func errMissing(process ao.ID, at place) error {
+	return fmt.Errorf("%w: it has lost the evaluation of process %s at %s", ErrDamaged, process, at)
 }
 
 // fatal reports a fault after which the node must not go on.

@@ -56,9 +56,15 @@ var testTags = dataitem.Tags{
 
 func newBench(t *testing.T, change func(*Options)) *bench {
 	t.Helper()
-	b := &bench{T: t, signer: logtest.Signer(t, 1), driver: newTestDriver(), dir: t.TempDir(), change: change}
 	now := int64(1_700_000_000_000)
-	b.log = logtest.NewMemory(b.signer, func() time.Time { now += 10; return time.UnixMilli(now) })
+	return newBenchAt(t, func() time.Time { now += 10; return time.UnixMilli(now) }, change)
+}
+
+// newBenchAt has a clock of the log's.
+func newBenchAt(t *testing.T, now func() time.Time, change func(*Options)) *bench {
+	t.Helper()
+	b := &bench{T: t, signer: logtest.Signer(t, 1), driver: newTestDriver(), dir: t.TempDir(), change: change}
+	b.log = logtest.NewMemory(b.signer, now)
 	b.modules = moduleMap{{1}: {ID: ao.ID{1}, Owner: "module-owner", Tags: testTags}}
 	b.db = openDB(t, b.dir)
 	b.open()

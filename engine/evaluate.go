@@ -69,33 +69,36 @@ func (e *Engine) load(p *process) error {
 	if err != nil {
 		return fmt.Errorf("read progress of process %s: %w", p.id, err)
 	}
-	if _, head, _ := e.table.goal(p); behind && next > head {
-		behind = false
-		if err := e.store.catchUp(p.id); err != nil {
-			return fmt.Errorf("unmark process %s: %w", p.id, err)
-		}
-	}
 	e.table.mark(p, behind)
-	e.table.advance(p, next)
+	e.table.advance(p, reach{next: next})
 	return nil
 }
 
-// slice evaluates until the head, or until others should have a turn.
+// slice evaluates until what is wanted is reached, or until others should have a
+// turn.
 func (e *Engine) slice(p *process) (more bool, err error) {
-	start := e.options.Now()
+	deadline := e.options.Now().Add(sliceTime)
 	for e.running.Err() == nil {
 		e.followChoice(p)
-		next, head, _ := e.table.goal(p)
-		if next > head && !e.table.wantsFork(p) {
-			return false, nil
+		evaluated, want, behind := e.table.goal(p)
+		if !e.table.wantsFork(p) {
+			if evaluated.covers(want) {
+				return false, e.unmark(p, behind)
+			}
+			if quiet, err := e.passQuietly(p, evaluated, want); err != nil || quiet {
+				if err != nil {
+					return false, err
+				}
+				continue
+			}
 		}
 		if p.live == nil {
-			if p.live, err = e.open(p, next); err != nil {
+			if p.live, err = e.open(p, evaluated.next); err != nil {
 				return false, err
 			}
 		}
-		if p.live.at <= head {
-			if err := e.chunk(p, next, head); err != nil {
+		if !p.live.covers(want) {
+			if err := e.chunk(p, evaluated.next, want, deadline); err != nil {
 				return false, err
 			}
 		}
@@ -109,47 +112,76 @@ func (e *Engine) slice(p *process) (more bool, err error) {
 		if err := e.serveForks(p); err != nil {
 			return false, err
 		}
-		if e.options.Now().Sub(start) > sliceTime {
+		if e.options.Now().After(deadline) {
 			return true, nil
 		}
 	}
 	return false, e.running.Err()
 }
 
-// chunk reads a stretch of the log and evaluates it. Evaluations are stored in
-// batches: a transaction for each would cost more than the evaluation.
-func (e *Engine) chunk(p *process, next, head uint64) error {
-	entries, err := e.read(p.id, p.live.at, head)
+// unmark takes away the mark of a process that is not behind any more.
+func (e *Engine) unmark(p *process, behind bool) error {
+	if !behind {
+		return nil
+	}
+	if err := e.store.catchUp(p.id); err != nil {
+		return fmt.Errorf("unmark process %s: %w", p.id, err)
+	}
+	e.table.mark(p, false)
+	return nil
+}
+
+// chunk reads a stretch of the log and evaluates it, and the ticks in between.
+// Evaluations are stored in batches: a transaction for each would cost more than
+// the evaluation.
+func (e *Engine) chunk(p *process, next place, want goal, deadline time.Time) error {
+	l := p.live
+	entries, err := e.read(p.id, l.next.message(), want.nonce)
 	if err != nil {
 		return err
 	}
 	places, err := e.store.firstPlaces(p.id, next, entries)
 	if err != nil {
-		return fmt.Errorf("look up messages of process %s from nonce %d: %w", p.id, next, err)
+		return fmt.Errorf("look up messages of process %s from %s: %w", p.id, next, err)
 	}
-	b := batch{process: p.id, next: next, places: places}
-	begun := e.options.Now()
+	b := batch{process: p.id, next: next, places: places, want: want, begun: e.options.Now(), deadline: deadline}
 	for _, entry := range entries {
-		if e.running.Err() != nil || p.live.broken {
+		if e.running.Err() != nil || l.broken {
 			break
 		}
-		if err = e.evaluate(p.live, &b, entry); err != nil {
+		var done bool
+		if done, err = e.passTime(p, &b, entry.TimestampMS); err != nil || !done {
 			break
 		}
-		if b.full() || e.options.Now().Sub(begun) > commitTime {
-			if err = e.commit(p, &b, head); err != nil {
-				return err
-			}
-			begun = e.options.Now()
+		if err = e.evaluate(l, &b, entry); err != nil {
+			break
+		}
+		if err = e.commitIfDue(p, &b); err != nil {
+			return err
 		}
 	}
-	return errors.Join(err, e.commit(p, &b, head))
+	if err == nil && l.next.message() > want.nonce {
+		_, err = e.passTime(p, &b, want.untilMS)
+	}
+	return errors.Join(err, e.commit(p, &b))
+}
+
+// commitIfDue stores a batch that is full or has waited long enough.
+func (e *Engine) commitIfDue(p *process, b *batch) error {
+	if !b.full() && e.options.Now().Sub(b.begun) <= commitTime {
+		return nil
+	}
+	b.begun = e.options.Now()
+	return e.commit(p, b)
 }
 
 var errChunkFull = errors.New("chunk is full")
 
-// read gives entries from a nonce on, at least one.
+// read gives entries from a nonce on, at least one if that is not past the head.
 func (e *Engine) read(process ao.ID, from, head uint64) (entries []aolog.Entry, err error) {
+	if from > head {
+		return nil, nil
+	}
 	size := 0
 	err = e.options.Log.Range(e.running, process, from, min(head, from+chunkEntries-1), func(entry aolog.Entry) error {
 		entries = append(entries, entry)
@@ -173,8 +205,13 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	if err := l.follows(entry); err != nil {
 		return err
 	}
-	if entry.Nonce < b.next {
-		return e.reevaluate(l, entry)
+	at := place{nonce: entry.Nonce}
+	if at.less(b.next) {
+		err := e.reevaluate(l, at, func() ([]byte, error) { return e.message(nil, entry) })
+		if err == nil {
+			l.step(entry)
+		}
+		return err
 	}
 	r := record{
 		message:     messageID(entry),
@@ -187,7 +224,7 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 		r.flags = flagSkipped | flagKept
 		r.result = emptyResult().JSON()
 		r.evaluatedMS = e.options.Now().UnixMilli()
-		b.add(r, 0, ao.ID{})
+		b.add(at, r, 0, ao.ID{})
 		l.step(entry)
 		return nil
 	}
@@ -198,7 +235,8 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	if push.why != "" {
 		r.flags = flagSkipped | flagKept
 		r.result = withheldResult(push.why).JSON()
-		b.add(r, 0, ao.ID{})
+		r.evaluatedMS = e.options.Now().UnixMilli()
+		b.add(at, r, 0, ao.ID{})
 		b.tally(push.change)
 		e.withheld(entry, push.why)
 		l.step(entry)
@@ -208,12 +246,29 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	if err != nil {
 		return err
 	}
-	e.shadow(entry.Process, l)
-	result, err := e.apply(l, entry)
+	message, err := e.message(nil, entry)
 	if err != nil {
 		return err
 	}
-	e.compare(l, entry, result)
+	result, err := e.evaluateNew(l, at, message, &r)
+	if err != nil {
+		return err
+	}
+	b.add(at, r, len(effectsOf(result)), root)
+	b.tally(push.change)
+	l.step(entry)
+	return nil
+}
+
+// evaluateNew runs a message that has no evaluation yet, and puts what came of it
+// into its record.
+func (e *Engine) evaluateNew(l *live, at place, message []byte, r *record) (ao.Result, error) {
+	e.shadow(l.process.ID(), l)
+	result, err := e.apply(l, at, message)
+	if err != nil {
+		return ao.Result{}, err
+	}
+	e.compare(l, at, message, result)
 	if result.keep {
 		r.flags |= flagKept
 	}
@@ -222,47 +277,46 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	}
 	r.result = result.result.JSON()
 	r.evaluatedMS = e.options.Now().UnixMilli()
-	b.add(r, len(effectsOf(result.result)), root)
-	b.tally(push.change)
-	l.step(entry)
-	return nil
+	return result.result, nil
 }
 
-// reevaluate brings the state past a nonce whose evaluation is stored.
-func (e *Engine) reevaluate(l *live, entry aolog.Entry) error {
-	stored, err := e.store.record(entry.Process, entry.Nonce)
+// reevaluate brings the state past a place whose evaluation is stored.
+func (e *Engine) reevaluate(l *live, at place, message func() ([]byte, error)) error {
+	process := l.process.ID()
+	stored, err := e.store.record(process, at)
 	if isMissing(err) {
-		return errMissing(entry.Process, entry.Nonce)
+		return errMissing(process, at)
 	}
 	if err != nil {
-		return fmt.Errorf("read evaluation of process %s at nonce %d: %w", entry.Process, entry.Nonce, err)
+		return fmt.Errorf("read evaluation of process %s at %s: %w", process, at, err)
 	}
-	if stored.flags&flagKept == 0 {
-		result, err := e.apply(l, entry)
-		if err != nil {
-			return err
-		}
-		if result.keep || !bytes.Equal(result.result.JSON(), stored.result) {
-			e.counters.divergences.Add(1)
-			e.options.Logger.Error().Str("pkg", "engine").Stringer("process", entry.Process).Uint64("nonce", entry.Nonce).
-				Msg("evaluating a message again gave another result; the stored one stands")
-		}
+	if stored.flags&flagKept != 0 {
+		return nil
 	}
-	l.step(entry)
+	given, err := message()
+	if err != nil {
+		return err
+	}
+	result, err := e.apply(l, at, given)
+	if err != nil {
+		return err
+	}
+	if result.keep || !bytes.Equal(result.result.JSON(), stored.result) {
+		e.counters.divergences.Add(1)
+		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", process).Stringer("place", at).
+			Msg("evaluating a message again gave another result; the stored one stands")
+	}
 	return nil
 }
 
-// apply runs an entry's message and accounts for the time.
-func (e *Engine) apply(l *live, entry aolog.Entry) (outcome, error) {
-	message, err := e.message(nil, entry)
-	if err != nil {
-		return outcome{}, err
-	}
+// apply runs a message and accounts for the time.
+func (e *Engine) apply(l *live, at place, message []byte) (outcome, error) {
+	l.trying = at
 	start := e.options.Now()
 	result, err := l.apply(e.working, message)
 	l.replayCost += e.options.Now().Sub(start)
 	if err != nil {
-		return outcome{}, fmt.Errorf("evaluate process %s at nonce %d: %w", entry.Process, entry.Nonce, err)
+		return outcome{}, fmt.Errorf("evaluate process %s at %s: %w", l.process.ID(), at, err)
 	}
 	e.counters.evaluations.Add(1)
 	return result, nil

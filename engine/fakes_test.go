@@ -23,6 +23,7 @@ type staticLog struct {
 	mu        sync.Mutex
 	processes map[ao.ID][]aolog.Entry
 	order     []aolog.Entry
+	promised  int64 // of every process, behind its last entry
 }
 
 func newStaticLog() *staticLog { return &staticLog{processes: map[ao.ID][]aolog.Entry{}} }
@@ -48,7 +49,7 @@ func (l *staticLog) Head(_ context.Context, process ao.ID) (aolog.Head, error) {
 		return aolog.Head{}, aolog.ErrProcessUnknown
 	}
 	last := entries[len(entries)-1]
-	return aolog.Head{Process: process, Nonce: last.Nonce, Assignment: last.ID, HashChain: last.HashChain, TimestampMS: last.TimestampMS}, nil
+	return aolog.Head{Process: process, Nonce: last.Nonce, Assignment: last.ID, HashChain: last.HashChain, TimestampMS: last.TimestampMS, PromisedMS: l.promised}, nil
 }
 
 func (l *staticLog) Read(_ context.Context, process ao.ID, nonce uint64) (aolog.Entry, error) {
@@ -83,6 +84,10 @@ func (l *staticLog) NonceAfter(_ context.Context, process ao.ID, timestampMS int
 	entries := l.of(process)
 	return uint64(sort.Search(len(entries), func(i int) bool { return entries[i].TimestampMS > timestampMS })), nil
 }
+
+func (l *staticLog) Skips(context.Context, ao.ID, uint64) ([]aolog.Skip, error) { return nil, nil }
+
+func (l *staticLog) Watches(context.Context, ao.ID) ([]aolog.Watch, error) { return nil, nil }
 
 func (l *staticLog) Groups() []uint32 { return []uint32{0} }
 

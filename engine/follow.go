@@ -44,7 +44,7 @@ func (p *places) save(positions map[uint32]aolog.Position) {
 // follow hands every new entry of a group to the process table.
 func (e *Engine) follow(group uint32, after aolog.Position) {
 	err := e.options.Log.Follow(e.running, group, after, func(position aolog.Position, entry aolog.Entry) error {
-		if !e.table.extend(entry.Process, entry.Nonce) {
+		if !e.table.extend(entry.Process, goal{nonce: entry.Nonce}) {
 			return context.Canceled
 		}
 		e.places.note(group, position)
@@ -120,7 +120,7 @@ func (e *Engine) retry(cursor *ao.ID) bool {
 			// A mark without a process is left from another log; it does no harm.
 			continue
 		}
-		if !e.table.extend(id, head.Nonce) {
+		if !e.table.extend(id, goal{head.Nonce, head.PromisedMS}) {
 			return false
 		}
 	}

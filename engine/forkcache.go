@@ -22,16 +22,16 @@ type forkCache struct {
 	closed bool
 }
 
-// take gives a copy of a process's state at a nonce, if there is one. Copies of
-// its older states are of no more use and come back to be closed.
-func (c *forkCache) take(process ao.ID, nonce uint64) (found *fork, stale []*fork) {
+// take gives a copy of a process's state that has come to a goal, if there is one.
+// Copies of its older states are of no more use and come back to be closed.
+func (c *forkCache) take(process ao.ID, wanted goal) (found *fork, stale []*fork) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = slices.DeleteFunc(c.idle, func(f *fork) bool {
 		switch {
-		case f.last.Process != process:
+		case f.process.ID() != process:
 			return false
-		case f.last.Nonce != nonce:
+		case !f.covers(wanted):
 			stale = append(stale, f)
 		case found == nil:
 			found = f
@@ -78,7 +78,7 @@ func (e *Engine) borrow(ctx context.Context, process ao.ID) (*fork, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, stale := e.forks.take(process, head.Nonce)
+	found, stale := e.forks.take(process, newest(head))
 	if err := closeForks(stale); err != nil {
 		return nil, errors.Join(err, closeForks([]*fork{found}))
 	}

@@ -36,7 +36,7 @@ type goldenFile struct {
 
 type goldenProcess struct {
 	PID   ao.ID
-	Cron  json.RawMessage // set: the page also has cron results
+	Cron  json.RawMessage // set: the results of its crons
 	Edges []struct {
 		Node struct {
 			Message    *goldenItem
@@ -151,6 +151,21 @@ func (g goldenProcess) entries(t *testing.T) (entries []aolog.Entry) {
 	return entries
 }
 
+// ticks gives the places of what a process's crons gave.
+func (g goldenProcess) ticks(t *testing.T) (cursors []Cursor) {
+	t.Helper()
+	var page struct{ Edges []struct{ Cursor string } }
+	decode(t, g.Cron, &page)
+	for _, edge := range page.Edges {
+		cursor, err := ParseCursor(edge.Cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cursors = append(cursors, cursor)
+	}
+	return cursors
+}
+
 func readGolden(t *testing.T) (golden goldenFile) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "golden-wasm32.json"))
@@ -198,6 +213,9 @@ func TestResultsAreTheReferencesOwn(t *testing.T) {
 	log := newStaticLog()
 	for _, process := range golden.Processes {
 		log.add(process.entries(t)...)
+		if process.Cron != nil {
+			log.promised = process.ticks(t)[len(process.ticks(t))-1].TimestampMS + 1
+		}
 	}
 	db := openDB(t, t.TempDir())
 	defer db.Close()
@@ -235,7 +253,13 @@ func TestResultsAreTheReferencesOwn(t *testing.T) {
 				t.Errorf("process %s nonce %d (-reference +ours):\n%s", process.PID, want.Nonce, diff)
 			}
 		}
-		if process.ResultsPage != nil && process.Cron == nil {
+		if process.Cron != nil {
+			if err := e.PassTime(t.Context(), process.PID, log.promised); err != nil {
+				t.Fatal(err)
+			}
+			checkGoldenTicks(t, e, process)
+		}
+		if process.ResultsPage != nil {
 			checkGoldenPage(t, e, process)
 		}
 	}
@@ -280,9 +304,52 @@ func unordered(value any) any {
 	return value
 }
 
+// checkGoldenTicks compares what a process's crons gave.
+func checkGoldenTicks(t *testing.T, e *Engine, process goldenProcess) {
+	t.Helper()
+	page, err := e.Results(t.Context(), process.PID, ResultsQuery{Limit: 1000, Crons: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want struct {
+		Edges []struct {
+			Cursor string
+			Node   json.RawMessage
+		}
+	}
+	decode(t, process.Cron, &want)
+	if len(want.Edges) < 20 || len(page.Evaluations) != len(want.Edges) {
+		t.Fatalf("%d ticks, the reference has %d", len(page.Evaluations), len(want.Edges))
+	}
+	for i, edge := range want.Edges {
+		evaluation := page.Evaluations[i]
+		if cursor := EncodeCursor(CursorOf(evaluation, false)); cursor != edge.Cursor {
+			t.Errorf("tick %d has cursor %s, the reference's has %s", i, cursor, edge.Cursor)
+		}
+		evaluation.Result.GasUsed = nil
+		reference, ours := parsed(t, edge.Node), parsed(t, evaluation.Result.JSON())
+		if diff := cmp.Diff(unordered(reference), unordered(ours)); diff != "" {
+			t.Errorf("tick %d (-reference +ours):\n%s", i, diff)
+		}
+		from, err := ParseCursor(edge.Cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, err := e.Results(t.Context(), process.PID, ResultsQuery{From: &from, Limit: 1000, Crons: true})
+		if err != nil || len(rest.Evaluations) != len(want.Edges)-i-1 {
+			t.Errorf("%d ticks behind tick %d, %v", len(rest.Evaluations), i, err)
+		}
+	}
+}
+
 func checkGoldenPage(t *testing.T, e *Engine, process goldenProcess) {
 	t.Helper()
-	page, err := e.Results(t.Context(), process.PID, ResultsQuery{Limit: 1000})
+	query := ResultsQuery{Limit: 1000}
+	if process.Cron != nil {
+		// The page was taken before all ticks had come.
+		query.Limit = len(process.ResultsPage.Edges)
+	}
+	page, err := e.Results(t.Context(), process.PID, query)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ func (e *Engine) resident(p *process) uint64 {
 	if l == nil {
 		return 0
 	}
-	if l.bytes == 0 || l.at >= l.measured+measureEvery {
-		l.bytes, l.measured = max(1, l.machine.ResidentBytes()), l.at
+	if l.bytes == 0 || l.count >= l.measured+measureEvery {
+		l.bytes, l.measured = max(1, l.machine.ResidentBytes()), l.count
 		if l.candidate != nil {
 			l.bytes += l.candidate.machine.ResidentBytes()
 		}
@@ -61,16 +61,16 @@ func (e *Engine) discard(p *process) {
 // snapshot keeps the state of a process. A failure costs a longer replay
 // later, nothing else, so evaluation goes on.
 func (e *Engine) snapshot(p *process) {
-	if p.live.at == 0 {
+	if p.live.next == (place{}) {
 		return
 	}
-	root, err := e.snapshots.save(p.id, p.live.at-1, p.live.machine)
+	root, err := e.snapshots.save(p.id, p.live.last.place, p.live.machine)
 	p.live.replayCost = 0
 	if err != nil {
 		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", p.id).Err(err).Msg("keep a snapshot")
 		return
 	}
 	e.counters.snapshots.Add(1)
-	e.options.Logger.Debug().Str("pkg", "engine").Stringer("process", p.id).Uint64("nonce", p.live.at-1).
+	e.options.Logger.Debug().Str("pkg", "engine").Stringer("process", p.id).Stringer("place", p.live.last.place).
 		Stringer("root", root).Msg("kept a snapshot")
 }

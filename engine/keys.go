@@ -7,19 +7,20 @@ import (
 )
 
 // Keys in the store. All integers are big-endian, so that keys sort as their
-// numbers do.
+// numbers do. A place is a nonce, and behind it the number of a tick of crons if it
+// is one: so ticks sort behind their message and before the next.
 //
-//	er process nonce    evaluation (see record)
-//	eh process          progress: the first nonce without an evaluation
+//	er process place    evaluation (see record)
+//	eh process          progress: the first place without an evaluation
 //	em process message  nonce of the message's first place in the process
 //	el process          mark: the process was behind when the position was kept
 //	eg group            position up to which the log has been followed
-//	eo process nonce    outbox record with something to deliver
-//	ek process nonce    outbox record whose remainder is parked, or dead
-//	ex process nonce    outbox record whose remainder is dead
-//	et process nonce    outbox record that is done, kept as a trace
-//	ed process nonce index (4)  how a done effect was delivered (see delivery)
-//	es process nonce    snapshot manifest
+//	eo process place    outbox record with something to deliver
+//	ek process place    outbox record whose remainder is parked, or dead
+//	ex process place    outbox record whose remainder is dead
+//	et process place    outbox record that is done, kept as a trace
+//	ed process place index (4)  how a done effect was delivered (see delivery)
+//	es process place    snapshot manifest
 //	ep hash             snapshot page, compressed
 //	ef hash process     reference of a process's snapshots to a page
 //	ec process          choice of a virtual machine, as JSON
@@ -54,19 +55,27 @@ func idsKey(prefix string, first, second ao.ID) []byte {
 	return append(idKey(prefix, first), second[:]...)
 }
 
-func nonceKey(prefix string, process ao.ID, nonce uint64) []byte {
-	return binary.BigEndian.AppendUint64(idKey(prefix, process), nonce)
+func placeKey(prefix string, process ao.ID, at place) []byte {
+	b := binary.BigEndian.AppendUint64(idKey(prefix, process), at.nonce)
+	if at.tick > 0 {
+		b = binary.BigEndian.AppendUint64(b, at.tick)
+	}
+	return b
 }
 
 func deliveryKey(key EffectKey) []byte {
-	return binary.BigEndian.AppendUint32(nonceKey(keyDelivered, key.Process, key.Nonce), key.Index)
+	return binary.BigEndian.AppendUint32(placeKey(keyDelivered, key.Process, key.place()), key.Index)
 }
 
 func groupKey(group uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte(keyPosition), group)
 }
 
-// splitNonceKey reads the process and nonce of a key made by nonceKey.
-func splitNonceKey(key []byte) (process ao.ID, nonce uint64) {
-	return ao.ID(key[2:34]), binary.BigEndian.Uint64(key[34:42])
+// splitPlaceKey reads the process and place of a key made by placeKey.
+func splitPlaceKey(key []byte) (process ao.ID, at place) {
+	process, at.nonce = ao.ID(key[2:34]), binary.BigEndian.Uint64(key[34:42])
+	if len(key) > 42 {
+		at.tick = binary.BigEndian.Uint64(key[42:50])
+	}
+	return process, at
 }

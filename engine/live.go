@@ -18,13 +18,18 @@ import (
 type live struct {
 	*definition
 	machine vm.Process
-	at      uint64        // the next nonce to apply
-	last    ao.Assignment // of the nonce before at
+	reach                 // up to where the state has come
+	message ao.Assignment // of the newest message before that
+	last    applied       // of messages and ticks
+	trying  place         // what was run last, whatever came of it
+	ticks   *ticks        // behind the message; nil: not begun
+	catchUp catchUp
 	// broken says that the instance cannot go on and must be made anew.
 	broken bool
 	// replayCost is the time that going from the newest snapshot to here took.
 	replayCost time.Duration
-	bytes      uint64 // memory in use at nonce measured
+	count      uint64 // of what was applied since it was opened
+	bytes      uint64 // memory in use at count measured
 	measured   uint64
 	// choice is what it was opened for; candidate, if there is one, has applied
 	// the same messages.
@@ -32,16 +37,23 @@ type live struct {
 	candidate *live
 }
 
+// applied is what a state was led to by.
+type applied struct {
+	place
+	timestampMS int64
+	blockHeight uint64
+}
+
 // open makes an instance of a process in the newest state that has a snapshot,
 // at most as far as the evaluations reach.
-func (e *Engine) open(p *process, next uint64) (*live, error) {
+func (e *Engine) open(p *process, next place) (*live, error) {
 	chosen := e.choices.of(p.id)
 	definition, err := e.define(e.running, p.id)
 	if err != nil {
 		return nil, err
 	}
 	config := e.config(p.id, definition)
-	machine, at, err := e.restore(p.id, definition.module.code, config, next)
+	machine, last, err := e.restore(p.id, definition.module.code, config, next)
 	if err != nil {
 		return nil, fmt.Errorf("restore process %s: %w", p.id, err)
 	}
@@ -49,16 +61,34 @@ func (e *Engine) open(p *process, next uint64) (*live, error) {
 		if machine, err = definition.module.code.New(e.working, config, nil); err != nil {
 			return nil, startFailure(p.id, err)
 		}
+		return &live{definition: definition, machine: machine, choice: chosen}, nil
 	}
-	l := &live{definition: definition, machine: machine, at: at, choice: chosen}
-	if at > 0 {
-		before, err := e.options.Log.Read(e.running, p.id, at-1)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("read process %s at nonce %d: %w", p.id, at-1, err), machine.Close())
-		}
-		l.last = before.Assignment
+	l := &live{definition: definition, machine: machine, choice: chosen}
+	if err := e.resume(l, p.id, last); err != nil {
+		return nil, errors.Join(err, machine.Close())
 	}
 	return l, nil
+}
+
+// resume says what led to a state that was restored.
+func (e *Engine) resume(l *live, id ao.ID, last place) error {
+	entry, err := e.options.Log.Read(e.running, id, last.nonce)
+	if err != nil {
+		return fmt.Errorf("read process %s at nonce %d: %w", id, last.nonce, err)
+	}
+	l.step(entry)
+	if last.tick > 0 {
+		stored, err := e.store.record(id, last)
+		if isMissing(err) {
+			err = errMissing(id, last)
+		}
+		if err != nil {
+			return err
+		}
+		l.next, l.last = last.after(), applied{last, stored.timestampMS, stored.blockHeight}
+	}
+	l.count = 0
+	return nil
 }
 
 func (e *Engine) config(process ao.ID, d *definition) vm.Config {
@@ -140,20 +170,25 @@ func (l *live) rollback(ctx context.Context) {
 // follows checks that an entry is the next link of the process's hash chain.
 func (l *live) follows(entry aolog.Entry) error {
 	want := ao.FirstHashChain(entry.Process)
-	if l.at > 0 {
-		want = ao.NextHashChain(l.last.ID, l.last.HashChain)
+	if l.next.message() > 0 {
+		want = ao.NextHashChain(l.message.ID, l.message.HashChain)
 	}
-	if entry.Nonce != l.at || entry.HashChain != want {
+	if entry.Nonce != l.next.message() || entry.HashChain != want {
 		return fmt.Errorf("%w: process %s at nonce %d: entry has nonce %d and hash chain %s, the chain before it gives %s",
-			aolog.ErrCorrupt, entry.Process, l.at, entry.Nonce, entry.HashChain, want)
+			aolog.ErrCorrupt, entry.Process, l.next.message(), entry.Nonce, entry.HashChain, want)
 	}
 	return nil
 }
 
 // step moves past an entry.
 func (l *live) step(entry aolog.Entry) {
-	l.at++
-	l.last = entry.Assignment
+	at := place{nonce: entry.Nonce}
+	l.reach = reach{next: at.after()}
+	l.message, l.last, l.ticks = entry.Assignment, applied{at, entry.TimestampMS, entry.BlockHeight}, nil
+	if l.crons == nil {
+		l.timeMS = allTime
+	}
+	l.count++
 }
 
 // message builds what the guest gets for an entry.

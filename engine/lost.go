@@ -9,9 +9,9 @@ import (
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// loss remembers at which nonce a process last lost its machine.
+// loss remembers where a process last lost its machine.
 type loss struct {
-	nonce uint64
+	at    place
 	known bool
 }
 
@@ -19,9 +19,10 @@ type loss struct {
 // has no result yet.
 type MachineFailure struct {
 	Nonce  uint64 `json:"nonce"`
-	Reason string `json:"reason"` // of the last loss
-	Times  uint64 `json:"times"`  // how often two in a row were lost at this nonce
-	next   uint64 // the first nonce without a result, which is not below Nonce
+	Tick   uint64 `json:"tick,omitempty"` // of a cron behind Nonce
+	Reason string `json:"reason"`         // of the last loss
+	Times  uint64 `json:"times"`          // how often two in a row were lost there
+	next   place  // the first one without a result, which is not before Nonce and Tick
 }
 
 // failuresMax bounds the failures that are remembered.
@@ -34,15 +35,15 @@ type failures struct {
 	of map[ao.ID]MachineFailure
 }
 
-func (f *failures) add(process ao.ID, nonce, next uint64, reason string) {
+func (f *failures) add(process ao.ID, at, next place, reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.of == nil {
 		f.of = map[ao.ID]MachineFailure{}
 	}
 	failure := f.of[process]
-	if failure.Nonce != nonce {
-		failure = MachineFailure{Nonce: nonce}
+	if (place{failure.Nonce, failure.Tick}) != at {
+		failure = MachineFailure{Nonce: at.nonce, Tick: at.tick}
 	}
 	failure.Reason, failure.next = reason, next
 	failure.Times++
@@ -55,9 +56,9 @@ func (f *failures) add(process ao.ID, nonce, next uint64, reason string) {
 	f.of[process] = failure
 }
 
-// before gives the failure that a process waits before whose first nonce without a
+// before gives the failure that a process waits before whose first place without a
 // result is next; nil if there is none, or the process has gone on.
-func (f *failures) before(process ao.ID, next uint64) *MachineFailure {
+func (f *failures) before(process ao.ID, next place) *MachineFailure {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	failure, ok := f.of[process]
@@ -79,25 +80,25 @@ func (e *Engine) lost(p *process, err error) (again bool, failure error) {
 	if !ok {
 		return false, err
 	}
-	at := p.next
+	at := place{nonce: p.evaluated.next.message()}
 	if p.live != nil {
-		at = p.live.at
+		at = p.live.trying
 		p.live.broken = true
 	}
 	e.counters.lost.Add(1)
-	first := !p.loss.known || p.loss.nonce != at
-	p.loss = loss{nonce: at, known: first}
-	log := e.options.Logger.Warn().Str("pkg", "engine").Stringer("process", p.id).Uint64("nonce", at).Str("reason", gone.Reason)
+	first := !p.loss.known || p.loss.at != at
+	p.loss = loss{at: at, known: first}
+	log := e.options.Logger.Warn().Str("pkg", "engine").Stringer("process", p.id).Stringer("place", at).Str("reason", gone.Reason)
 	if first {
 		log.Msg("the virtual machine was lost: the message is tried once more on a new one")
 		return true, nil
 	}
 	e.counters.vmFailures.Add(1)
-	e.failures.add(p.id, at, p.next, gone.Reason)
+	e.failures.add(p.id, at, p.evaluated.next, gone.Reason)
 	log.Msg("the virtual machine was lost twice at this message")
 	return false, &ao.Error{
 		Code:    ao.CodeUnavailable,
-		Message: fmt.Sprintf("the virtual machine of process %s was lost twice at nonce %d (%s): the message has no result yet and is tried again later", p.id, at, gone.Reason),
+		Message: fmt.Sprintf("the virtual machine of process %s was lost twice at %s (%s): the message has no result yet and is tried again later", p.id, at, gone.Reason),
 		Cause:   err,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,7 +86,11 @@ type testMachine struct {
 
 func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, error) {
 	p.before = append([]string(nil), p.words...)
-	var message struct{ Data string }
+	var message struct {
+		Data string
+		Cron bool
+		Tags []struct{ Name, Value string }
+	}
 	if err := json.Unmarshal(call.Message, &message); err != nil {
 		return vm.Output{}, err
 	}
@@ -96,6 +101,9 @@ func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, erro
 		if peak := d.peak.Load(); now <= peak || d.peak.CompareAndSwap(peak, now) {
 			break
 		}
+	}
+	if message.Cron {
+		return p.tick(call.Message, message.Tags[0].Value)
 	}
 	if !p.fork {
 		d.mu.Lock()
@@ -147,6 +155,28 @@ func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, erro
 		return vm.Output{}, err
 	}
 	return vm.Output{Response: text, GasUsed: 5}, nil
+}
+
+// tick makes a cron's message part of the memory, however many come.
+func (p *testMachine) tick(message []byte, command string) (vm.Output, error) {
+	hash := fnv.New64a()
+	hash.Write(message)
+	if last := len(p.words) - 1; last >= 0 && strings.HasPrefix(p.words[last], "tick ") {
+		hash.Write([]byte(p.words[last]))
+		p.words = p.words[:last:last]
+	}
+	p.words = append(p.words, fmt.Sprintf("tick %x", hash.Sum64()))
+	switch text := p.words[len(p.words)-1]; command {
+	case "send":
+		return p.answer(`{"Output":"` + text + `","Messages":[{"Target":"a"}]}`)
+	case "error":
+		return p.answer(`{"Error":"refused"}`)
+	case "show":
+		shown, err := json.Marshal(string(message))
+		return vm.Output{Response: []byte(`{"Output":` + string(shown) + `}`)}, err
+	default:
+		return p.answer(`{"Output":"` + text + `"}`)
+	}
 }
 
 func (p *testMachine) answer(text string) (vm.Output, error) {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/base64"
-	"fmt"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -48,7 +47,7 @@ func appendItemMessage(b []byte, entry aolog.Entry, item *dataitem.Item) []byte 
 	}
 	w.tags(item.Tags.Without("From", "Owner"))
 	w.place(entry.Assignment)
-	return w.end(false)
+	return w.end(false, false)
 }
 
 // appendBareMessage appends the JSON of a message that was assigned without
@@ -78,7 +77,21 @@ func appendBareMessage(b []byte, entry aolog.Entry, tx TxMeta) []byte {
 		w.tags(tx.Tags)
 	}
 	w.place(entry.Assignment)
-	return w.end(false)
+	return w.end(false, false)
+}
+
+// appendTickMessage appends the JSON of a cron's message, which nobody has signed
+// and which comes from the process's owner.
+func appendTickMessage(b []byte, process *dataitem.Item, t tick) []byte {
+	w := messageWriter{b: append(b, '{')}
+	owner := process.Address()
+	w.text("Owner", owner)
+	w.text("Target", process.ID().String())
+	w.text("From", owner)
+	w.tags(t.cron.Tags)
+	w.integer("Timestamp", t.timestampMS)
+	w.integer("Block-Height", int64(t.blockHeight))
+	return w.end(true, false)
 }
 
 // DryRunMessage is an unsigned message to try on a copy of a process. Nil
@@ -123,7 +136,7 @@ func appendDryRunMessage(b []byte, process ao.ID, m DryRunMessage, timestampMS i
 	}
 	w.integer("Timestamp", timestampMS)
 	w.integer("Block-Height", int64(blockHeight))
-	return w.end(true)
+	return w.end(false, true)
 }
 
 // appendEnv appends the JSON of the surroundings that every message of a
@@ -193,9 +206,9 @@ func (w *messageWriter) place(a ao.Assignment) {
 	w.text("Hash-Chain", a.HashChain.String())
 }
 
-func (w *messageWriter) end(readOnly bool) []byte {
+func (w *messageWriter) end(cron, readOnly bool) []byte {
 	w.key("Cron")
-	w.b = append(w.b, "false"...)
+	w.b = strconv.AppendBool(w.b, cron)
 	w.key("Read-Only")
-	return append(w.b, fmt.Sprintf("%t}", readOnly)...)
+	return append(strconv.AppendBool(w.b, readOnly), '}')
 }

@@ -157,6 +157,7 @@ type definition struct {
 	env     []byte
 	// authorities are whose pushes count.
 	authorities ao.Authorities
+	crons       *schedule // nil: none
 }
 
 // define reads a process's definition from its first log entry, on the machine
@@ -201,6 +202,11 @@ func (e *Engine) defineOn(ctx context.Context, process ao.ID, machine *string) (
 	if err != nil {
 		return nil, ao.Errorf(ao.CodeUnprocessable, "process %s cannot run: %w", process, err)
 	}
-	env := appendEnv(nil, item, module.published)
-	return &definition{process: item, module: module, limits: bounds, env: env, authorities: authorities}, nil
+	crons, err := scheduleOf(entry, e.options.Blocks)
+	if err != nil {
+		return nil, err
+	}
+	return &definition{
+		process: item, module: module, limits: bounds, env: appendEnv(nil, item, module.published), authorities: authorities, crons: crons,
+	}, nil
 }

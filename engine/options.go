@@ -31,6 +31,8 @@ type Options struct {
 	Modules  ModuleSource
 	// Items gives the content of bare assignments.
 	Items ItemSource
+	// Blocks are those that crons see; nil: none.
+	Blocks BlockSource
 	// Host gives guests data from outside; nil: none.
 	Host vm.Host
 

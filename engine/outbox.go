@@ -77,10 +77,9 @@ func (o *Outbox) Pending(ctx context.Context, after EffectKey, limit int) ([]Eff
 	return o.List(ctx, OutboxQuery{State: EffectPending, After: after, Limit: limit})
 }
 
-// Effects lists all effects of one result with what has become of them, done
-// ones too, for a trace.
-func (o *Outbox) Effects(process ao.ID, nonce uint64) (effects []Effect, states []EffectState, err error) {
-	key := EffectKey{Process: process, Nonce: nonce}
+// Effects lists all effects of the result that a key is about, whatever its index,
+// with what has become of them, done ones too, for a trace.
+func (o *Outbox) Effects(key EffectKey) (effects []Effect, states []EffectState, err error) {
 	_, record, err := o.load(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, nil, nil
@@ -143,7 +142,7 @@ func (o *Outbox) change(key EffectKey, done *delivery, fn func(*outboxRecord)) e
 	to := record.prefix()
 	err = o.store.db.Update(func(txn *badger.Txn) error {
 		if from != to {
-			if err := txn.Delete(nonceKey(from, key.Process, key.Nonce)); err != nil {
+			if err := txn.Delete(placeKey(from, key.Process, key.place())); err != nil {
 				return err
 			}
 		}
@@ -152,7 +151,7 @@ func (o *Outbox) change(key EffectKey, done *delivery, fn func(*outboxRecord)) e
 				return err
 			}
 		}
-		return txn.Set(nonceKey(to, key.Process, key.Nonce), record.encode())
+		return txn.Set(placeKey(to, key.Process, key.place()), record.encode())
 	})
 	if err != nil {
 		return fmt.Errorf("store effect %s: %w", key, err)
@@ -165,7 +164,7 @@ func (o *Outbox) change(key EffectKey, done *delivery, fn func(*outboxRecord)) e
 func (o *Outbox) load(key EffectKey) (prefix string, record outboxRecord, err error) {
 	for _, prefix = range []string{keyOutbox, keyParked, keyDead, keyTrace} {
 		var value []byte
-		value, err = o.store.get(nonceKey(prefix, key.Process, key.Nonce))
+		value, err = o.store.get(placeKey(prefix, key.Process, key.place()))
 		if errors.Is(err, badger.ErrKeyNotFound) {
 			continue
 		}
@@ -179,18 +178,18 @@ func (o *Outbox) load(key EffectKey) (prefix string, record outboxRecord, err er
 
 // effects joins a record with the bodies in the stored result.
 func (o *Outbox) effects(key EffectKey, record outboxRecord) ([]Effect, error) {
-	stored, err := o.store.record(key.Process, key.Nonce)
+	stored, err := o.store.record(key.Process, key.place())
 	if err != nil {
-		return nil, fmt.Errorf("result %s/%d with pending effects: %w", key.Process, key.Nonce, err)
+		return nil, fmt.Errorf("result of process %s at %s with pending effects: %w", key.Process, key.place(), err)
 	}
-	evaluation, err := stored.evaluation(key.Process, key.Nonce)
+	evaluation, err := stored.evaluation(key.Process, key.place())
 	if err != nil {
 		return nil, err
 	}
 	effects := effectsOf(evaluation.Result)
 	for i := range effects {
 		effect := &effects[i]
-		effect.Process, effect.Nonce, effect.Root = key.Process, key.Nonce, record.Root
+		effect.Process, effect.Nonce, effect.Tick, effect.Root = key.Process, key.Nonce, key.Tick, record.Root
 		record.touched(effect.Index).tell(effect)
 	}
 	return effects, nil
@@ -202,12 +201,12 @@ func (o *Outbox) scan(ctx context.Context, prefix string, from EffectKey, fn fun
 	return o.store.db.View(func(txn *badger.Txn) error {
 		iterator := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
 		defer iterator.Close()
-		for iterator.Seek(nonceKey(prefix, from.Process, from.Nonce)); iterator.Valid(); iterator.Next() {
+		for iterator.Seek(placeKey(prefix, from.Process, from.place())); iterator.Valid(); iterator.Next() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			var key EffectKey
-			key.Process, key.Nonce = splitNonceKey(iterator.Item().Key())
+			process, at := splitPlaceKey(iterator.Item().Key())
+			key := EffectKey{Process: process, Nonce: at.nonce, Tick: at.tick}
 			value, err := iterator.Item().ValueCopy(nil)
 			if err != nil {
 				return err

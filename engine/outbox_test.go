@@ -151,7 +151,7 @@ func TestEffectsAreDeliveredOnce(t *testing.T) {
 	if err := b.Outbox().Complete(left[0]); err != nil {
 		t.Fatal(err)
 	}
-	all, finished, err := b.Outbox().Effects(process, 1)
+	all, finished, err := b.Outbox().Effects(EffectKey{Process: process, Nonce: 1})
 	if err != nil || len(all) != 5 {
 		t.Fatalf("trace is %v, %v", all, err)
 	}
@@ -190,7 +190,9 @@ func TestEffectsAreListedByState(t *testing.T) {
 		b.result(process, b.send(process, "effects"))
 		b.result(process, b.send(process, "effects"))
 	}
-	key := func(process ao.ID, nonce uint64, index uint32) EffectKey { return EffectKey{process, nonce, index} }
+	key := func(process ao.ID, nonce uint64, index uint32) EffectKey {
+		return EffectKey{Process: process, Nonce: nonce, Index: index}
+	}
 	give := func(key EffectKey, dead bool) {
 		t.Helper()
 		effect, _, err := o.Get(key)
@@ -289,7 +291,7 @@ func TestEffectsAreListedByState(t *testing.T) {
 }
 
 func TestEffectKeysAsText(t *testing.T) {
-	key := EffectKey{ao.ID{0xfb, 1}, 1 << 63, 4_000_000_000}
+	key := EffectKey{Process: ao.ID{0xfb, 1}, Nonce: 1 << 63, Index: 4_000_000_000}
 	if got, err := ParseEffectKey(key.String()); err != nil || got != key {
 		t.Errorf("%s gives %v, %v", key, got, err)
 	}

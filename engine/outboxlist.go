@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -97,18 +98,22 @@ func (o *Outbox) List(ctx context.Context, q OutboxQuery) ([]Effect, error) {
 }
 
 // Before lists results of a process that have effects, newest first, as the keys of
-// their first effects. They come before the given one; its zero nonce means all.
+// their first effects. They come before the given one; of a process alone, all do.
 func (o *Outbox) Before(ctx context.Context, before EffectKey, limit int) (keys []EffectKey, err error) {
+	end := before.place()
+	if end == (place{}) {
+		end = place{nonce: math.MaxUint64}
+	}
 	for _, prefix := range []string{keyOutbox, keyParked, keyDead, keyTrace} {
+		count := 0
 		err := o.store.db.View(func(txn *badger.Txn) error {
 			iterator := txn.NewIterator(badger.IteratorOptions{Prefix: idKey(prefix, before.Process), Reverse: true})
 			defer iterator.Close()
-			iterator.Seek(nonceKey(prefix, before.Process, before.Nonce-1))
-			for count := 0; count < limit && iterator.Valid(); count++ {
-				var key EffectKey
-				key.Process, key.Nonce = splitNonceKey(iterator.Item().Key())
-				keys = append(keys, key)
-				iterator.Next()
+			for iterator.Seek(placeKey(prefix, before.Process, end)); iterator.Valid() && count < limit; iterator.Next() {
+				if process, at := splitPlaceKey(iterator.Item().Key()); at.less(end) {
+					keys = append(keys, EffectKey{Process: process, Nonce: at.nonce, Tick: at.tick})
+					count++
+				}
 			}
 			return ctx.Err()
 		})
@@ -178,5 +183,5 @@ func (k EffectKey) compare(other EffectKey) int {
 	if c := strings.Compare(string(k.Process[:]), string(other.Process[:])); c != 0 {
 		return c
 	}
-	return cmp.Or(cmp.Compare(k.Nonce, other.Nonce), cmp.Compare(k.Index, other.Index))
+	return cmp.Or(cmp.Compare(k.Nonce, other.Nonce), cmp.Compare(k.Tick, other.Tick), cmp.Compare(k.Index, other.Index))
 }

@@ -48,7 +48,9 @@ func TestParkedEffectsWaitToBeResumed(t *testing.T) {
 	one, two := b.send(process, "effects"), b.send(process, "effects")
 	rootless := b.send(process, "effects", dataitem.Tag{Name: ao.TagFromProcess, Value: ao.ID{8}.String()})
 	b.result(process, rootless)
-	key := func(nonce uint64, index uint32) EffectKey { return EffectKey{process, nonce, index} }
+	key := func(nonce uint64, index uint32) EffectKey {
+		return EffectKey{Process: process, Nonce: nonce, Index: index}
+	}
 	park(t, b.Outbox(), "too many", key(1, 0), key(1, 1), key(1, 2), key(1, 3), key(1, 4), key(2, 4))
 	park(t, b.Outbox(), "too fast", key(3, 0))
 	check := func(when string) {
@@ -109,7 +111,7 @@ func TestDeliveriesAsStored(t *testing.T) {
 	process := b.spawn()
 	b.result(process, b.send(process, "effects"))
 	o := b.Outbox()
-	effect, _, err := o.Get(EffectKey{process, 1, 0})
+	effect, _, err := o.Get(EffectKey{Process: process, Nonce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +158,7 @@ func TestWhenAMessageWasEvaluatedIsKept(t *testing.T) {
 	if _, _, ok, err := b.Stored(process, 2); ok || err != nil {
 		t.Errorf("what is not evaluated: %v, %v", ok, err)
 	}
-	stored, err := b.store.record(process, 1)
+	stored, err := b.store.record(process, place{nonce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 type Replay struct {
 	Process  ao.ID           `json:"process"`
 	Machines []ReplayMachine `json:"machines"`
-	// Messages is how many nonces were run on every machine; the results of all
-	// but the last were equal if there is a Divergence.
+	// Messages is how many messages, ticks of crons among them, were run on every
+	// machine; the results of all but the last were equal if there is a Divergence.
 	Messages   uint64            `json:"messages"`
 	Divergence *ReplayDivergence `json:"divergence,omitempty"`
 	Done       bool              `json:"done"`
@@ -36,7 +36,8 @@ type ReplayMachine struct {
 // than the first machine, or than what this node has stored.
 type ReplayDivergence struct {
 	Nonce   uint64 `json:"nonce"`
-	Message ao.ID  `json:"message"`
+	Tick    uint64 `json:"tick,omitempty"` // of crons behind the nonce
+	Message ao.ID  `json:"message"`        // zero for a tick
 	VM      string `json:"vm"`
 	Result  string `json:"result"`
 	Against string `json:"against"` // a machine's name, or "stored"
@@ -47,7 +48,7 @@ const (
 	replayMachinesMax = 8
 	// replayProgress is how often a replay tells how far it is.
 	replayProgress = 250 * time.Millisecond
-	// replayRootEvery is after how many nonces whole states are compared, too.
+	// replayRootEvery is after how many messages whole states are compared, too.
 	replayRootEvery = 100
 )
 
@@ -75,6 +76,9 @@ func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, p
 		}
 	}
 	err = e.options.Log.Range(ctx, process, 0, head.Nonce, func(entry aolog.Entry) error { return r.step(ctx, entry) })
+	if err == nil {
+		err = r.passTime(ctx, head.PromisedMS)
+	}
 	if errors.Is(err, errDiverged) {
 		err = nil
 	}
@@ -82,7 +86,7 @@ func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, p
 		return fmt.Errorf("replay process %s: %w", process, err)
 	}
 	if r.state.Divergence == nil {
-		if err := r.compareRoots(head.Nonce); err != nil {
+		if err := r.compareRoots(r.lives[0].last.place); err != nil {
 			return err
 		}
 	}
@@ -127,41 +131,80 @@ func (r *replayer) close() {
 	}
 }
 
-// step runs one entry everywhere.
+// step runs the ticks before an entry, and the entry, everywhere.
 func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
+	if err := r.passTime(ctx, entry.TimestampMS); err != nil {
+		return err
+	}
 	id := messageID(entry)
 	result, message, err := r.input(ctx, entry, id)
 	if err != nil {
 		return err
 	}
-	var first []byte
-	for i, l := range r.lives {
+	for _, l := range r.lives {
 		if err := l.follows(entry); err != nil {
 			return err
 		}
+	}
+	err = r.run(ctx, place{nonce: entry.Nonce}, id, message, result)
+	for _, l := range r.lives {
+		l.step(entry)
+	}
+	return err
+}
+
+// passTime runs the ticks behind the newest message that are due before a time.
+func (r *replayer) passTime(ctx context.Context, untilMS int64) error {
+	l := r.lives[0]
+	if l.crons == nil || l.next.tick == 0 || untilMS <= l.timeMS {
+		return nil
+	}
+	ticks, err := r.engine.ticksFrom(ctx, l.crons, l.next, untilMS)
+	if err != nil {
+		return err
+	}
+	for {
+		t, due, err := ticks.next(ctx, untilMS)
+		if err != nil || !due {
+			return err
+		}
+		at := place{l.next.nonce, t.number}
+		if err := r.run(ctx, at, ao.ID{}, appendTickMessage(nil, l.process, t), nil); err != nil {
+			return err
+		}
+		for _, one := range r.lives {
+			one.stepTick(at, t)
+		}
+	}
+}
+
+// run runs a message everywhere and compares what comes of it. One that the process
+// does not get is nil and has its result already.
+func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result []byte) error {
+	var first []byte
+	for i, l := range r.lives {
 		if message != nil {
 			begun := r.engine.options.Now()
 			outcome, err := l.apply(ctx, message)
 			if err != nil {
-				return fmt.Errorf("nonce %d on %s: %w", entry.Nonce, r.state.Machines[i].VM, err)
+				return fmt.Errorf("%s on %s: %w", at, r.state.Machines[i].VM, err)
 			}
 			r.state.Machines[i].Seconds += r.engine.options.Now().Sub(begun).Seconds()
 			result = outcome.result.JSON()
 		}
-		l.step(entry)
 		r.hashes[i] = sha256.Sum256(append(r.hashes[i][:], result...))
 		if i == 0 {
 			first = result
 		} else if string(result) != string(first) {
-			return r.diverge(entry.Nonce, id, i, string(result), r.state.Machines[0].VM, string(first))
+			return r.diverge(at, id, i, string(result), r.state.Machines[0].VM, string(first))
 		}
 	}
 	r.state.Messages++
-	if stored, err := r.engine.store.record(entry.Process, entry.Nonce); err == nil && string(stored.result) != string(first) {
-		return r.diverge(entry.Nonce, id, 0, string(first), "stored", string(stored.result))
+	if stored, err := r.engine.store.record(r.state.Process, at); err == nil && string(stored.result) != string(first) {
+		return r.diverge(at, id, 0, string(first), "stored", string(stored.result))
 	}
-	if entry.Nonce%replayRootEvery == replayRootEvery-1 {
-		if err := r.compareRoots(entry.Nonce); err != nil {
+	if r.state.Messages%replayRootEvery == 0 {
+		if err := r.compareRoots(at); err != nil {
 			return err
 		}
 		if r.state.Divergence != nil {
@@ -196,13 +239,15 @@ func (r *replayer) input(ctx context.Context, entry aolog.Entry, id ao.ID) (resu
 	return nil, message, err
 }
 
-func (r *replayer) diverge(nonce uint64, message ao.ID, machine int, result, against, wanted string) error {
-	r.state.Divergence = &ReplayDivergence{Nonce: nonce, Message: message, VM: r.state.Machines[machine].VM, Result: result, Against: against, Wanted: wanted}
+func (r *replayer) diverge(at place, message ao.ID, machine int, result, against, wanted string) error {
+	r.state.Divergence = &ReplayDivergence{
+		Nonce: at.nonce, Tick: at.tick, Message: message, VM: r.state.Machines[machine].VM, Result: result, Against: against, Wanted: wanted,
+	}
 	return errDiverged
 }
 
-// compareRoots compares whole states after a nonce.
-func (r *replayer) compareRoots(nonce uint64) error {
+// compareRoots compares whole states after a place.
+func (r *replayer) compareRoots(at place) error {
 	for i, l := range r.lives {
 		var w rootWriter
 		if err := l.machine.Snapshot(&w); err != nil {
@@ -210,7 +255,7 @@ func (r *replayer) compareRoots(nonce uint64) error {
 		}
 		r.state.Machines[i].Root = stateRoot(&w.manifest)
 		if root, want := r.state.Machines[i].Root, r.state.Machines[0].Root; root != want && r.state.Divergence == nil {
-			_ = r.diverge(nonce, ao.ID{}, i, "state root "+root.String(), r.state.Machines[0].VM, "state root "+want.String())
+			_ = r.diverge(at, ao.ID{}, i, "state root "+root.String(), r.state.Machines[0].VM, "state root "+want.String())
 		}
 	}
 	return nil

@@ -7,8 +7,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/wallaby-ao/wallaby/ao"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
@@ -19,6 +17,7 @@ type ResultsQuery struct {
 	To         *Cursor // inclusive upper bound; nil: the newest
 	Limit      int
 	Descending bool
+	Crons      bool // those of crons alone
 }
 
 // ResultsPage is one page of evaluations, in the query's direction.
@@ -38,11 +37,11 @@ func (e *Engine) Results(ctx context.Context, process ao.ID, query ResultsQuery)
 		return ResultsPage{}, err
 	}
 	first, end, err := e.resultsRange(ctx, process, query)
-	if err != nil || first >= end {
+	if err != nil || !first.less(end) {
 		return ResultsPage{}, err
 	}
 	var page ResultsPage
-	err = e.store.evaluations(ctx, process, first, end, query.Descending, func(evaluation Evaluation) bool {
+	err = e.store.evaluations(ctx, process, first, end, query, func(evaluation Evaluation) bool {
 		if len(page.Evaluations) == query.Limit {
 			page.HasNext = true
 			return false
@@ -53,38 +52,80 @@ func (e *Engine) Results(ctx context.Context, process ao.ID, query ResultsQuery)
 	return page, err
 }
 
-// resultsRange turns cursors into nonces: first inclusive, end exclusive.
-func (e *Engine) resultsRange(ctx context.Context, process ao.ID, query ResultsQuery) (first, end uint64, err error) {
+// resultsRange turns cursors into places: first inclusive, end exclusive.
+func (e *Engine) resultsRange(ctx context.Context, process ao.ID, query ResultsQuery) (first, end place, err error) {
 	if query.From != nil {
-		if first, err = e.nonceAfter(ctx, process, *query.From); err != nil {
-			return 0, 0, err
+		if first, err = e.placeAfter(ctx, process, *query.From); err != nil {
+			return first, end, err
 		}
 	}
-	end = math.MaxUint64
+	end = place{nonce: math.MaxUint64}
 	if query.To != nil {
-		if end, err = e.nonceAfter(ctx, process, *query.To); err != nil {
-			return 0, 0, err
-		}
+		end, err = e.placeAfter(ctx, process, *query.To)
 	}
-	return first, end, nil
+	return first, end, err
 }
 
-// nonceAfter gives the first nonce behind a cursor. The ordinate decides among
-// equal timestamps, which only logs made elsewhere have.
-func (e *Engine) nonceAfter(ctx context.Context, process ao.ID, cursor Cursor) (uint64, error) {
-	if ordinate, err := strconv.ParseUint(cursor.Ordinate, 10, 63); err == nil {
-		switch stored, err := e.store.record(process, ordinate); {
+// placeAfter gives the first place behind a cursor. The ordinate and the cron
+// decide among equal timestamps.
+func (e *Engine) placeAfter(ctx context.Context, process ao.ID, cursor Cursor) (place, error) {
+	nonce, err := strconv.ParseUint(cursor.Ordinate, 10, 63)
+	if err == nil && cursor.Cron == "" {
+		switch stored, err := e.store.record(process, place{nonce: nonce}); {
 		case err == nil && stored.timestampMS == cursor.TimestampMS:
-			return ordinate + 1, nil
-		case err != nil && !errors.Is(err, badger.ErrKeyNotFound):
-			return 0, err
+			return place{nonce, 1}, nil
+		case err != nil && !isMissing(err):
+			return place{}, err
 		}
 	}
-	nonce, err := e.options.Log.NonceAfter(ctx, process, cursor.TimestampMS)
-	if err != nil {
-		return 0, fmt.Errorf("find time %d in process %s: %w", cursor.TimestampMS, process, err)
+	if err == nil && cursor.Cron != "" {
+		if at, found, err := e.findTick(ctx, process, nonce, cursor); err != nil || found {
+			return at.after(), err
+		}
 	}
-	return nonce, nil
+	if nonce, err = e.options.Log.NonceAfter(ctx, process, cursor.TimestampMS); err != nil {
+		return place{}, fmt.Errorf("find time %d in process %s: %w", cursor.TimestampMS, process, err)
+	}
+	if nonce == 0 {
+		return place{}, nil
+	}
+	return e.firstTick(ctx, process, nonce-1, cursor.TimestampMS+1)
+}
+
+// findTick finds the evaluated tick behind a nonce that a cursor names.
+func (e *Engine) findTick(ctx context.Context, process ao.ID, nonce uint64, cursor Cursor) (at place, found bool, err error) {
+	first, err := e.firstTick(ctx, process, nonce, cursor.TimestampMS)
+	if errors.Is(err, aolog.ErrEntryUnknown) {
+		return at, false, nil
+	}
+	if err != nil {
+		return at, false, err
+	}
+	// A tick of a block is due a moment later than the block.
+	const slackMS = 60_000
+	err = e.store.evaluations(ctx, process, first, place{nonce: nonce + 1}, ResultsQuery{Crons: true}, func(evaluation Evaluation) bool {
+		found = evaluation.TimestampMS == cursor.TimestampMS && evaluation.Cron == cursor.Cron
+		at = place{nonce, evaluation.Tick}
+		return !found && evaluation.TimestampMS < cursor.TimestampMS+slackMS
+	})
+	return at, found, err
+}
+
+// firstTick gives the place of the first tick behind a nonce that is due at a time
+// or later.
+func (e *Engine) firstTick(ctx context.Context, process ao.ID, nonce uint64, timeMS int64) (place, error) {
+	first := place{nonce, 1}
+	crons, err := e.schedule(ctx, process)
+	if err != nil || crons == nil {
+		return first, err
+	}
+	left, err := e.options.Log.Read(ctx, process, nonce)
+	if err != nil {
+		return first, fmt.Errorf("read process %s at nonce %d: %w", process, nonce, err)
+	}
+	g := crons.ticksBehind(left.Assignment, nil)
+	err = g.pass(ctx, timeMS, math.MaxUint64)
+	return place{nonce, g.number + 1}, err
 }
 
 // head gives the newest place of a process, or an error a client may see.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/wallaby-ao/wallaby/ao"
-	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -21,7 +20,7 @@ func (e *Engine) shadow(id ao.ID, l *live) {
 		return
 	}
 	if err != nil {
-		e.refuse(id, l, fmt.Sprintf("it cannot take up the state before nonce %d: %v", l.at, err))
+		e.refuse(id, l, fmt.Sprintf("it cannot take up the state behind %s: %v", l.last.place, err))
 		return
 	}
 	l.candidate = candidate
@@ -33,7 +32,7 @@ func (e *Engine) startShadow(id ao.ID, l *live) (*live, error) {
 		return nil, err
 	}
 	var from vm.SnapshotReader
-	if l.at > 0 {
+	if l.next != (place{}) {
 		state := vm.NewState()
 		if err := l.machine.Snapshot(state); err != nil {
 			return nil, fmt.Errorf("read the state: %w", err)
@@ -63,40 +62,37 @@ func (e *Engine) followChoice(p *process) {
 	}
 }
 
-// compare runs an entry on the candidate, too, after the process's own machine has.
+// compare runs a message on the candidate, too, after the process's own machine has.
 // A candidate that has agreed often enough takes over.
-func (e *Engine) compare(l *live, entry aolog.Entry, own outcome) {
+func (e *Engine) compare(l *live, at place, message []byte, own outcome) {
 	if l.candidate == nil {
 		return
 	}
-	difference, err := e.difference(l, entry, own)
+	difference, err := e.difference(l, at, message, own)
 	if err != nil && e.running.Err() != nil {
 		return
 	}
 	if err != nil {
-		difference = fmt.Sprintf("at nonce %d: %v", entry.Nonce, err)
+		difference = fmt.Sprintf("at %s: %v", at, err)
 	}
+	id := l.process.ID()
 	if difference != "" {
-		e.refuse(entry.Process, l, difference)
+		e.refuse(id, l, difference)
 		return
 	}
-	if e.choices.agree(entry.Process) >= l.choice.Shadow {
-		e.takeOver(entry, l)
+	if e.choices.agree(id) >= l.choice.Shadow {
+		e.takeOver(id, at, l)
 	}
 }
 
-// difference says in what a candidate differs after an entry, or nothing.
-func (e *Engine) difference(l *live, entry aolog.Entry, own outcome) (string, error) {
-	message, err := e.message(nil, entry)
-	if err != nil {
-		return "", err
-	}
+// difference says in what a candidate differs after a message, or nothing.
+func (e *Engine) difference(l *live, at place, message []byte, own outcome) (string, error) {
 	other, err := l.candidate.apply(e.working, message)
 	if err != nil {
 		return "", err
 	}
 	if got, want := string(other.result.JSON()), string(own.result.JSON()); got != want || other.keep != own.keep {
-		return fmt.Sprintf("its result at nonce %d is %s, not %s", entry.Nonce, shorten(got), shorten(want)), nil
+		return fmt.Sprintf("its result at %s is %s, not %s", at, shorten(got), shorten(want)), nil
 	}
 	if l.broken || l.candidate.broken {
 		return "", errors.New("a machine cannot go on")
@@ -107,7 +103,7 @@ func (e *Engine) difference(l *live, entry aolog.Entry, own outcome) (string, er
 	}
 	got, err := rootNow(l.candidate.machine)
 	if err == nil && got != want {
-		return fmt.Sprintf("its state after nonce %d has root %s, not %s", entry.Nonce, got, want), nil
+		return fmt.Sprintf("its state after %s has root %s, not %s", at, got, want), nil
 	}
 	return "", err
 }
@@ -140,13 +136,13 @@ func (e *Engine) refuse(id ao.ID, l *live, why string) {
 }
 
 // takeOver makes the candidate the process's machine.
-func (e *Engine) takeOver(entry aolog.Entry, l *live) {
-	e.options.Logger.Info().Str("pkg", "engine").Stringer("process", entry.Process).Str("vm", l.choice.Candidate).
-		Uint64("nonce", entry.Nonce).Uint64("messages", l.choice.Shadow).Msg("the virtual machine has agreed on all messages and takes over")
-	e.choose(entry.Process, l, choice{VM: l.choice.Candidate})
+func (e *Engine) takeOver(id ao.ID, at place, l *live) {
+	e.options.Logger.Info().Str("pkg", "engine").Stringer("process", id).Str("vm", l.choice.Candidate).
+		Stringer("place", at).Uint64("messages", l.choice.Shadow).Msg("the virtual machine has agreed on all messages and takes over")
+	e.choose(id, l, choice{VM: l.choice.Candidate})
 	l.machine, l.definition, l.candidate.machine = l.candidate.machine, l.candidate.definition, l.machine
 	l.bytes = 0
-	e.closeCandidate(entry.Process, l)
+	e.closeCandidate(id, l)
 }
 
 // choose stores a choice that a comparison came to. If it cannot be stored, the

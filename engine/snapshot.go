@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -28,16 +29,16 @@ type snapshotStore struct {
 	mu sync.Mutex
 }
 
-// save keeps a state that has applied every nonce up to the given one, and
+// save keeps a state that was led to by everything up to the given place, and
 // gives its root.
-func (s *snapshotStore) save(process ao.ID, nonce uint64, machine vm.Process) (ao.ID, error) {
+func (s *snapshotStore) save(process ao.ID, at place, machine vm.Process) (ao.ID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, err := s.list(process)
 	if err != nil {
 		return ao.ID{}, err
 	}
-	if len(old) > 0 && old[0].nonce == nonce {
+	if len(old) > 0 && old[0].at == at {
 		return old[0].root, nil
 	}
 	// Pages go in before the manifest. If that is cut off, the mark says whose
@@ -55,7 +56,7 @@ func (s *snapshotStore) save(process ao.ID, nonce uint64, machine vm.Process) (a
 	}
 	w.manifest.root = stateRoot(&w.manifest)
 	err = s.store.db.Update(func(txn *badger.Txn) error {
-		if err := txn.Set(nonceKey(keyManifest, process, nonce), w.manifest.encode()); err != nil {
+		if err := txn.Set(placeKey(keyManifest, process, at), w.manifest.encode()); err != nil {
 			return err
 		}
 		return txn.Delete(idKey(keyIntent, process))
@@ -63,7 +64,7 @@ func (s *snapshotStore) save(process ao.ID, nonce uint64, machine vm.Process) (a
 	if err != nil {
 		return ao.ID{}, fmt.Errorf("store manifest: %w", err)
 	}
-	kept := append([]snapshot{{nonce, &w.manifest}}, old...)
+	kept := append([]snapshot{{at, &w.manifest}}, old...)
 	for len(kept) > snapshotsKept {
 		last := len(kept) - 1
 		if err := s.remove(process, kept[last], kept[:last]); err != nil {
@@ -74,9 +75,9 @@ func (s *snapshotStore) save(process ao.ID, nonce uint64, machine vm.Process) (a
 	return w.manifest.root, nil
 }
 
-// snapshot is a stored state that has applied every nonce up to nonce.
+// snapshot is a stored state that was led to by everything up to a place.
 type snapshot struct {
-	nonce uint64
+	at place
 	*manifest
 }
 
@@ -86,14 +87,14 @@ func (s *snapshotStore) list(process ao.ID) (snapshots []snapshot, err error) {
 	err = s.store.db.View(func(txn *badger.Txn) error {
 		iterator := txn.NewIterator(badger.IteratorOptions{Prefix: prefix, Reverse: true})
 		defer iterator.Close()
-		for iterator.Seek(nonceKey(keyManifest, process, ^uint64(0))); iterator.Valid(); iterator.Next() {
-			_, nonce := splitNonceKey(iterator.Item().Key())
+		for iterator.Seek(placeKey(keyManifest, process, place{nonce: math.MaxUint64})); iterator.Valid(); iterator.Next() {
+			_, at := splitPlaceKey(iterator.Item().Key())
 			value, err := iterator.Item().ValueCopy(nil)
 			if err != nil {
 				return err
 			}
 			if m, err := decodeManifest(value); err == nil {
-				snapshots = append(snapshots, snapshot{nonce, m})
+				snapshots = append(snapshots, snapshot{at, m})
 			}
 		}
 		return nil
@@ -105,7 +106,7 @@ func (s *snapshotStore) list(process ao.ID) (snapshots []snapshot, err error) {
 }
 
 // discard removes a snapshot that turned out to be unusable.
-func (s *snapshotStore) discard(process ao.ID, nonce uint64) error {
+func (s *snapshotStore) discard(process ao.ID, at place) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all, err := s.list(process)
@@ -115,7 +116,7 @@ func (s *snapshotStore) discard(process ao.ID, nonce uint64) error {
 	var bad *snapshot
 	var kept []snapshot
 	for _, one := range all {
-		if one.nonce == nonce {
+		if one.at == at {
 			bad = &one
 		} else {
 			kept = append(kept, one)
@@ -131,7 +132,7 @@ func (s *snapshotStore) discard(process ao.ID, nonce uint64) error {
 // had, and pages that nobody refers to any more.
 func (s *snapshotStore) remove(process ao.ID, gone snapshot, kept []snapshot) error {
 	err := s.store.db.Update(func(txn *badger.Txn) error {
-		return txn.Delete(nonceKey(keyManifest, process, gone.nonce))
+		return txn.Delete(placeKey(keyManifest, process, gone.at))
 	})
 	if err != nil {
 		return fmt.Errorf("remove snapshot: %w", err)
@@ -272,31 +273,32 @@ func (w *snapshotWriter) Page(index uint32, data []byte) error {
 var errSnapshot = errors.New("stored snapshot is not what was written")
 
 // restore makes an instance from the newest snapshot that is whole and not
-// later than the evaluations. It gives no instance when there is none: then the
-// process is replayed from its beginning. A wrong state is never used.
-func (e *Engine) restore(process ao.ID, module vm.Module, config vm.Config, next uint64) (vm.Process, uint64, error) {
+// later than the evaluations, and says which it was. It gives no instance when
+// there is none: then the process is replayed from its beginning. A wrong state is
+// never used.
+func (e *Engine) restore(process ao.ID, module vm.Module, config vm.Config, next place) (machine vm.Process, last place, err error) {
 	snapshots, err := e.snapshots.list(process)
 	if err != nil {
-		return nil, 0, err
+		return nil, last, err
 	}
 	for _, one := range snapshots {
-		if one.nonce >= next {
+		if !one.at.less(next) {
 			continue
 		}
 		machine, err := e.revive(module, config, one)
 		if err == nil {
-			return machine, one.nonce + 1, nil
+			return machine, one.at, nil
 		}
 		if e.working.Err() != nil || isLost(err) {
-			return nil, 0, err
+			return nil, last, err
 		}
-		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", process).Uint64("nonce", one.nonce).Err(err).
+		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", process).Stringer("place", one.at).Err(err).
 			Msg("discard a snapshot that cannot be used")
-		if err := e.snapshots.discard(process, one.nonce); err != nil {
-			return nil, 0, err
+		if err := e.snapshots.discard(process, one.at); err != nil {
+			return nil, last, err
 		}
 	}
-	return nil, 0, nil
+	return nil, last, nil
 }
 
 func (e *Engine) revive(module vm.Module, config vm.Config, from snapshot) (vm.Process, error) {
@@ -373,8 +375,8 @@ func (r *snapshotReader) page(page pageReference, buffer []byte) ([]byte, error)
 	return data, nil
 }
 
-// StateRoot gives the root of the newest snapshot of a process and the nonce it
-// was taken at.
+// StateRoot gives the root of the newest snapshot of a process and the nonce at or
+// behind which it was taken.
 func (e *Engine) StateRoot(_ context.Context, process ao.ID) (root ao.ID, nonce uint64, err error) {
 	snapshots, err := e.snapshots.list(process)
 	if err != nil {
@@ -383,5 +385,5 @@ func (e *Engine) StateRoot(_ context.Context, process ao.ID) (root ao.ID, nonce 
 	if len(snapshots) == 0 {
 		return root, 0, ao.Errorf(ao.CodeNotFound, "process %s has no snapshot yet", process)
 	}
-	return snapshots[0].root, snapshots[0].nonce, nil
+	return snapshots[0].root, snapshots[0].at.nonce, nil
 }

@@ -27,9 +27,9 @@ func (e *Engine) State(ctx context.Context, process ao.ID) (*State, error) {
 	}
 	return &State{
 		Process:     process,
-		Nonce:       copied.last.Nonce,
-		TimestampMS: copied.last.TimestampMS,
-		BlockHeight: copied.last.BlockHeight,
+		Nonce:       copied.last.nonce,
+		TimestampMS: copied.last.timestampMS,
+		BlockHeight: copied.last.blockHeight,
 		machine:     copied.machine,
 	}, nil
 }

@@ -20,7 +20,7 @@ type Status struct {
 	HotProcesses     int    // processes with an instance
 	ResidentBytes    uint64 // memory of the instances
 	Queue            int    // processes that wait for a worker
-	LaggingProcesses int    // processes in memory with messages to evaluate
+	LaggingProcesses int    // processes in memory with messages or crons to evaluate
 	LaggingMessages  uint64 // their messages
 	OutboxPending    int    // effects to deliver
 	OutboxParked     int    // effects that may not be tried
@@ -65,9 +65,9 @@ func (t *table) status() Status {
 		if p.bytes > 0 {
 			s.HotProcesses++
 		}
-		if p.known && p.next <= p.head {
+		if p.known && !p.evaluated.covers(p.want) {
 			s.LaggingProcesses++
-			s.LaggingMessages += p.head + 1 - p.next
+			s.LaggingMessages += p.want.nonce + 1 - min(p.evaluated.next.message(), p.want.nonce+1)
 		}
 	}
 	return s

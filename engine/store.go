@@ -41,28 +41,39 @@ func (s *store) has(key []byte) (bool, error) {
 	return err == nil, err
 }
 
-// uint64At gives the number at key, or 0 when there is none.
-func (s *store) uint64At(key []byte) (uint64, error) {
-	value, err := s.get(key)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return 0, nil
+// next gives the first place of a process that may come and has no evaluation.
+func (s *store) next(process ao.ID) (place, error) {
+	value, err := s.get(idKey(keyProgress, process))
+	switch {
+	case errors.Is(err, badger.ErrKeyNotFound):
+		return place{}, nil
+	case err != nil:
+		return place{}, err
 	}
-	if err != nil {
-		return 0, err
-	}
-	if len(value) != 8 {
-		return 0, fmt.Errorf("stored number at %x has %d bytes, not 8", key, len(value))
-	}
-	return binary.BigEndian.Uint64(value), nil
+	return decodeProgress(value)
 }
 
-// next gives the first nonce of a process without an evaluation.
-func (s *store) next(process ao.ID) (uint64, error) {
-	return s.uint64At(idKey(keyProgress, process))
+func encodeProgress(next place) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, next.nonce), next.tick)
 }
 
-func (s *store) record(process ao.ID, nonce uint64) (record, error) {
-	value, err := s.get(nonceKey(keyRecord, process, nonce))
+// decodeProgress also reads a nonce alone, as it was stored before there were
+// crons: every message before it is evaluated.
+func decodeProgress(b []byte) (next place, err error) {
+	switch len(b) {
+	case 16:
+		return place{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
+	case 8:
+		if nonce := binary.BigEndian.Uint64(b); nonce > 0 {
+			return place{nonce - 1, 1}, nil
+		}
+		return place{}, nil
+	}
+	return place{}, fmt.Errorf("stored progress has %d bytes, not 16", len(b))
+}
+
+func (s *store) record(process ao.ID, at place) (record, error) {
+	value, err := s.get(placeKey(keyRecord, process, at))
 	if err != nil {
 		return record{}, err
 	}
@@ -70,12 +81,12 @@ func (s *store) record(process ao.ID, nonce uint64) (record, error) {
 }
 
 // firstPlaces gives the nonces of the first evaluations of those messages among
-// entries, from nonce next on, that the store knows.
-func (s *store) firstPlaces(process ao.ID, next uint64, entries []aolog.Entry) (map[ao.ID]uint64, error) {
+// entries, from a place on, that the store knows.
+func (s *store) firstPlaces(process ao.ID, next place, entries []aolog.Entry) (map[ao.ID]uint64, error) {
 	places := map[ao.ID]uint64{}
 	err := s.db.View(func(txn *badger.Txn) error {
 		for _, entry := range entries {
-			if entry.Nonce < next {
+			if (place{nonce: entry.Nonce}).less(next) {
 				continue
 			}
 			message := messageID(entry)
@@ -102,23 +113,44 @@ func (s *store) firstPlaces(process ao.ID, next uint64, entries []aolog.Entry) (
 	return places, err
 }
 
-// evaluations calls fn for evaluations without an Error with first <= nonce <
-// end, until fn gives false.
-func (s *store) evaluations(ctx context.Context, process ao.ID, first, end uint64, descending bool, fn func(Evaluation) bool) error {
-	return s.db.View(func(txn *badger.Txn) error {
-		iterator := txn.NewIterator(badger.IteratorOptions{Prefix: idKey(keyRecord, process), Reverse: descending})
+// last gives the last evaluated place of a process before another one; false for
+// none.
+func (s *store) last(process ao.ID, before place) (at place, found bool, err error) {
+	err = s.db.View(func(txn *badger.Txn) error {
+		prefix := idKey(keyRecord, process)
+		iterator := txn.NewIterator(badger.IteratorOptions{Prefix: prefix, Reverse: true})
 		defer iterator.Close()
-		start := first
-		if descending {
-			start = end - 1
-		}
-		for iterator.Seek(nonceKey(keyRecord, process, start)); iterator.Valid(); iterator.Next() {
-			item := iterator.Item()
-			_, nonce := splitNonceKey(item.Key())
-			if nonce < first || nonce >= end {
+		for iterator.Seek(placeKey(keyRecord, process, before)); iterator.Valid(); iterator.Next() {
+			if _, at = splitPlaceKey(iterator.Item().Key()); at.less(before) {
+				found = true
 				return nil
 			}
-			if item.UserMeta()&flagError != 0 {
+		}
+		return nil
+	})
+	return at, found, err
+}
+
+// evaluations calls fn for evaluations without an Error with first <= place < end,
+// those of crons alone if that is wanted, until fn gives false.
+func (s *store) evaluations(ctx context.Context, process ao.ID, first, end place, query ResultsQuery, fn func(Evaluation) bool) error {
+	return s.db.View(func(txn *badger.Txn) error {
+		iterator := txn.NewIterator(badger.IteratorOptions{Prefix: idKey(keyRecord, process), Reverse: query.Descending})
+		defer iterator.Close()
+		start := first
+		if query.Descending {
+			start = end
+		}
+		for iterator.Seek(placeKey(keyRecord, process, start)); iterator.Valid(); iterator.Next() {
+			item := iterator.Item()
+			_, at := splitPlaceKey(item.Key())
+			if query.Descending && at == end {
+				continue
+			}
+			if at.less(first) || !at.less(end) {
+				return nil
+			}
+			if item.UserMeta()&flagError != 0 || query.Crons && at.tick == 0 {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -132,7 +164,7 @@ func (s *store) evaluations(ctx context.Context, process ao.ID, first, end uint6
 			if err != nil {
 				return err
 			}
-			evaluation, err := stored.evaluation(process, nonce)
+			evaluation, err := stored.evaluation(process, at)
 			if err != nil {
 				return err
 			}

@@ -20,26 +20,27 @@ const (
 // process is one row of the table. The table's lock guards the upper part; the
 // owner alone uses live and loss.
 type process struct {
-	id      ao.ID
-	phase   phase
-	again   bool   // work came while it was running
-	known   bool   // next and behind were read from the store
-	next    uint64 // first nonce without an evaluation
-	head    uint64 // newest nonce to evaluate
-	behind  bool   // the store has a mark that the process is behind
-	waiters []waiter
-	forks   []*forkRequest
-	bytes   uint64 // memory of live
-	used    uint64 // when it last ran, in runs of the whole table
+	id    ao.ID
+	phase phase
+	again bool // work came while it was running
+	known bool // evaluated and behind were read from the store
+	// evaluated is how far the process has come, and want how far it is to come.
+	evaluated reach
+	want      goal
+	behind    bool // the store has a mark that the process is behind
+	waiters   []waiter
+	forks     []*forkRequest
+	bytes     uint64 // memory of live
+	used      uint64 // when it last ran, in runs of the whole table
 
 	live *live
 	loss loss
 }
 
-// waiter wants to know when a nonce is evaluated or cannot be.
+// waiter wants to know when a goal is reached or cannot be.
 type waiter struct {
-	nonce uint64
-	done  chan error // buffered
+	goal
+	done chan error // buffered
 }
 
 // table holds the processes that are hot, have work, or are waited for; all
@@ -80,9 +81,9 @@ func (t *table) everything() (rows []*process) {
 	return rows
 }
 
-// extend says that a process's log reaches head. It waits while the queue is
+// extend says how far a process is to be evaluated. It waits while the queue is
 // full, and reports false once the table is closed.
-func (t *table) extend(id ao.ID, head uint64) bool {
+func (t *table) extend(id ao.ID, want goal) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.queue) >= t.queueMax && !t.closed {
@@ -92,18 +93,18 @@ func (t *table) extend(id ao.ID, head uint64) bool {
 		return false
 	}
 	p := t.row(id)
-	p.head = max(p.head, head)
-	if !p.known || p.next <= p.head {
+	p.want = p.want.raise(want)
+	if !p.known || !p.evaluated.covers(p.want) {
 		t.enqueue(p)
 	}
 	return true
 }
 
-// await returns when a nonce is evaluated, or with the reason why it cannot be.
-func (t *table) await(ctx context.Context, id ao.ID, head, nonce uint64) error {
-	w := waiter{nonce: nonce, done: make(chan error, 1)}
-	if !t.request(id, head, func(p *process) bool {
-		if p.known && nonce < p.next {
+// await returns when a goal is reached, or with the reason why it cannot be.
+func (t *table) await(ctx context.Context, id ao.ID, want, reached goal) error {
+	w := waiter{goal: reached, done: make(chan error, 1)}
+	if !t.request(id, want, func(p *process) bool {
+		if p.known && p.evaluated.covers(reached) {
 			return false
 		}
 		p.waiters = append(p.waiters, w)
@@ -123,11 +124,11 @@ func (t *table) await(ctx context.Context, id ao.ID, head, nonce uint64) error {
 // request lets fn leave a wish with a process and sees to it that a worker
 // comes by. A wish is bounded by its caller, not by the queue: it must not wait
 // behind a replay.
-func (t *table) request(id ao.ID, head uint64, fn func(*process) bool) bool {
+func (t *table) request(id ao.ID, want goal, fn func(*process) bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.row(id)
-	p.head = max(p.head, head)
+	p.want = p.want.raise(want)
 	wanted := fn(p)
 	if t.closed {
 		p.fail(errClosing())
@@ -140,7 +141,7 @@ func (t *table) request(id ao.ID, head uint64, fn func(*process) bool) bool {
 
 // visit has a worker come by, who sees what has changed about a process.
 func (t *table) visit(id ao.ID) {
-	t.request(id, 0, func(*process) bool { return true })
+	t.request(id, goal{}, func(*process) bool { return true })
 }
 
 // forget removes a waiter that gave up.
@@ -215,7 +216,7 @@ func (t *table) giveBack(p *process, bytes uint64, more bool) {
 // dropIfUnused forgets a process about which the store knows as much: it is
 // evaluated up to its head, or marked as behind.
 func (t *table) dropIfUnused(p *process) {
-	settled := p.known && (p.next > p.head || p.behind)
+	settled := p.known && (p.evaluated.covers(p.want) || p.behind)
 	if settled && p.phase == idle && p.live == nil && len(p.waiters) == 0 && len(p.forks) == 0 {
 		delete(t.rows, p.id)
 	}
@@ -251,15 +252,14 @@ func (t *table) coldest(budget uint64, countMax int) *process {
 	return oldest
 }
 
-// advance says that a process has evaluations before next, and wakes those who
-// waited for them.
-func (t *table) advance(p *process, next uint64) {
+// advance says how far a process has come, and wakes those who waited for that.
+func (t *table) advance(p *process, evaluated reach) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.known, p.next = true, next
+	p.known, p.evaluated = true, evaluated
 	waiting := p.waiters[:0]
 	for _, w := range p.waiters {
-		if w.nonce < next {
+		if evaluated.covers(w.goal) {
 			w.done <- nil
 		} else {
 			waiting = append(waiting, w)
@@ -276,12 +276,23 @@ func (t *table) mark(p *process, behind bool) {
 	p.behind = behind
 }
 
-// goal gives the nonces from and up to which a process is to be evaluated, and
-// whether it is marked as behind.
-func (t *table) goal(p *process) (next, head uint64, behind bool) {
+// goal gives how far a process has come and how far it is to come, and whether it
+// is marked as behind.
+func (t *table) goal(p *process) (evaluated reach, want goal, behind bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return p.next, p.head, p.behind
+	return p.evaluated, p.want, p.behind
+}
+
+// progress gives how far a process has come, if the table knows.
+func (t *table) progress(id ao.ID) (evaluated reach, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.rows[id]
+	if !ok || !p.known {
+		return reach{}, false
+	}
+	return p.evaluated, true
 }
 
 // lagging marks all processes that are behind and gives those that were not
@@ -290,7 +301,7 @@ func (t *table) lagging() (processes []ao.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.rows {
-		if !p.behind && (!p.known || p.next <= p.head) {
+		if !p.behind && (!p.known || !p.evaluated.covers(p.want)) {
 			p.behind = true
 			processes = append(processes, p.id)
 		}
@@ -309,14 +320,14 @@ func (t *table) unmark(processes []ao.ID) {
 	}
 }
 
-// takeForks gives the wishes for a copy that a state can grant which has
-// applied every nonce before at.
-func (t *table) takeForks(p *process, at uint64) (ready []*forkRequest) {
+// takeForks gives the wishes for a copy that a state can grant which has come so
+// far.
+func (t *table) takeForks(p *process, applied reach) (ready []*forkRequest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	waiting := p.forks[:0]
 	for _, f := range p.forks {
-		if f.nonce < at {
+		if applied.covers(f.goal) {
 			ready = append(ready, f)
 		} else {
 			waiting = append(waiting, f)

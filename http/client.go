@@ -109,6 +109,20 @@ func (c *Client) Post(ctx context.Context, item *dataitem.Item) error {
 	return c.Do(ctx, http.MethodPost, c.MU, octets, item.Bytes(), nil)
 }
 
+// Monitor has what a process's crons send delivered, or not any more. Anybody's
+// signature will do.
+func (c *Client) Monitor(ctx context.Context, process ao.ID, on bool, signer dataitem.Signer) error {
+	item, err := dataitem.Create(dataitem.Draft{Target: process[:], Data: []byte(" ")}, signer)
+	if err != nil {
+		return ao.Errorf(ao.CodeInvalid, "%w", err)
+	}
+	method := http.MethodPost
+	if !on {
+		method = http.MethodDelete
+	}
+	return c.Do(ctx, method, c.MU+"/monitor/"+process.String(), octets, item.Bytes(), nil)
+}
+
 // Upload posts a signed item to the bundler.
 func (c *Client) Upload(ctx context.Context, item *dataitem.Item) error {
 	return c.Do(ctx, http.MethodPost, c.Gateway+"/tx/arweave", octets, item.Bytes(), nil)

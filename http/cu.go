@@ -29,11 +29,19 @@ type Evaluator interface {
 	State(ctx context.Context, process ao.ID) (*engine.State, error)
 }
 
+// Crons evaluates a process as time passes.
+type Crons interface {
+	// CatchUp evaluates a process up to now, or to an earlier time. When ctx ends
+	// before that, the error says how much is left.
+	CatchUp(ctx context.Context, process ao.ID, untilMS int64) error
+}
+
 // CUOptions say what a compute unit serves.
 type CUOptions struct {
 	Base
 	Log       aolog.Log
 	Evaluator Evaluator
+	Crons     Crons
 	Address   string
 	NowMS     func() int64
 }
@@ -111,7 +119,7 @@ func (c *cu) results(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, err)
 		return
 	}
-	query, err := resultsQuery(r)
+	query, err := resultsQuery(r, resultsLimitDefault)
 	if err != nil {
 		writeError(w, r, err)
 		return
@@ -126,8 +134,8 @@ func (c *cu) results(w http.ResponseWriter, r *http.Request) {
 
 // resultsQuery reads a query; the direction inside a cursor beats the
 // parameter, so that a client that pages on stays on its way.
-func resultsQuery(r *http.Request) (query engine.ResultsQuery, err error) {
-	query.Limit = resultsLimitDefault
+func resultsQuery(r *http.Request, limitDefault int) (query engine.ResultsQuery, err error) {
+	query.Limit = limitDefault
 	if text := queryText(r, "limit"); text != "" {
 		if query.Limit, err = strconv.Atoi(text); err != nil || query.Limit < 1 {
 			return query, ao.Errorf(ao.CodeInvalid, "limit must be a number from 1, not %.32q", text)
@@ -216,28 +224,46 @@ func orEmptyText(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
-// cron lists the results of a process's cron messages. Crons are not run yet: a
-// process without any has an empty list, and for one that has some an empty
-// list would be a lie.
+// The bounds of a page of what crons gave.
+const (
+	cronLimitDefault = 500
+	// cronWait bounds how long a request for crons waits: a process may be a week
+	// behind, and the next request goes on where this one left off.
+	cronWait = 20 * time.Second
+)
+
+// cron evaluates a process up to now, or up to the end of the page, and lists what
+// its crons gave, always from the oldest on.
 func (c *cu) cron(w http.ResponseWriter, r *http.Request) {
 	process, err := pathID(r, "process")
-	var entry aolog.Entry
+	if err != nil {
+		writeError(w, r, err)
+		return
+	}
+	query, err := resultsQuery(r, cronLimitDefault)
+	query.Descending, query.Crons = false, true
+	untilMS := c.NowMS()
+	if query.To != nil {
+		untilMS = min(untilMS, query.To.TimestampMS+1)
+	}
 	if err == nil {
-		entry, err = c.Log.Read(r.Context(), process, 0)
+		_, err = c.Log.Head(r.Context(), process)
 		err = notFound(err, "process %s is not known to this node", process)
 	}
-	var item *dataitem.Item
+	ctx, cancel := context.WithTimeout(r.Context(), min(c.wait, cronWait))
+	defer cancel()
 	if err == nil {
-		item, err = entry.Item()
+		err = c.Crons.CatchUp(ctx, process, untilMS)
 	}
-	if err == nil && item.Tags.Has("Cron-Interval") {
-		err = ao.Errorf(ao.CodeUnprocessable, "process %s has crons, which this node does not run yet", process)
+	var page engine.ResultsPage
+	if err == nil {
+		page, err = c.Evaluator.Results(r.Context(), process, query)
 	}
 	if err != nil {
 		writeError(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, ResultsPage{Edges: []ResultEdge{}})
+	writeJSON(w, http.StatusOK, resultsShape(page, false))
 }
 
 // state gives a process's raw memory at its newest evaluation.

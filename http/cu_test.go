@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	neturl "net/url"
 	"strings"
 	"testing"
 
@@ -157,14 +158,31 @@ func TestDryRuns(t *testing.T) {
 	u.do(http.MethodPost, url+"&to=x", []byte(body)).refuses(t, 400, ao.CodeInvalid, "to")
 }
 
-func TestCronsAreNotHidden(t *testing.T) {
+func TestCronsAreEvaluatedAndListed(t *testing.T) {
+	u := newUnits(t, nil)
+	process := logtest.Spawn(t, u.log, "x")
+	at := engine.Evaluation{Process: process, Nonce: 7, Tick: 3, Cron: "0-10-seconds", TimestampMS: 1735689610123}
+	u.evaluator.page = engine.ResultsPage{Evaluations: []engine.Evaluation{at}}
+	cursor := engine.EncodeCursor(engine.CursorOf(at, false))
+	url := u.cu.URL + "/cron/" + process.String()
+	u.get(url).is(t, http.StatusOK, `{"pageInfo":{"hasNextPage":false},"edges":[{"node":{"Messages":[],"Assignments":[],"Spawns":[],"Output":""},"cursor":"`+cursor+`"}]}`)
+	if q := u.evaluator.query; u.crons.process != process || u.crons.untilMS != 1_700_000_000_000 || q.Limit != 500 || !q.Crons || q.Descending {
+		t.Errorf("asked for %+v and %+v", u.crons, q)
+	}
+	// Whatever a cursor says, crons come from the oldest on.
+	descending := engine.EncodeCursor(engine.Cursor{TimestampMS: 5, Ordinate: "7", Cron: "0-10-seconds", Sort: engine.SortDescending})
+	u.get(url+"?limit=7000&to=1600000000000&from="+neturl.QueryEscape(descending)).is(t, http.StatusOK, `{"pageInfo":{"hasNextPage":false},"edges":[{"node":{"Messages":[],"Assignments":[],"Spawns":[],"Output":""},"cursor":"`+cursor+`"}]}`)
+	if q := u.evaluator.query; u.crons.untilMS != 1_600_000_000_001 || q.Limit != 1000 || q.Descending || q.From.Cron != "0-10-seconds" {
+		t.Errorf("asked for %+v and %+v", u.crons, q)
+	}
+	u.get(u.cu.URL+"/cron/"+ao.ID{4}.String()).refuses(t, 404, ao.CodeNotFound, "not known")
+	u.crons.err = ao.Errorf(ao.CodeUnavailable, "process x is catching up with its crons, and 9 ticks are left")
+	u.get(url).refuses(t, 503, ao.CodeUnavailable, "9 ticks are left")
+}
+
+func TestOnlyTheNewestStateIsGiven(t *testing.T) {
 	u := newUnits(t, nil)
 	plain := logtest.Spawn(t, u.log, "plain")
-	u.get(u.cu.URL+"/cron/"+plain.String()).is(t, http.StatusOK, `{"pageInfo":{"hasNextPage":false},"edges":[]}`)
-	item := logtest.ProcessItem(t, logtest.Signer(t, 9), "cron", dataitem.Tag{Name: "Cron-Interval", Value: "10-seconds"})
-	ticking := logtest.Append(t, u.log, item).Process
-	u.get(u.cu.URL+"/cron/"+ticking.String()).refuses(t, 422, ao.CodeUnprocessable, "does not run yet")
-	u.get(u.cu.URL+"/cron/"+ao.ID{4}.String()).refuses(t, 404, ao.CodeNotFound, "not known")
 	u.get(u.cu.URL+"/state/"+plain.String()+"?to=5").refuses(t, 422, ao.CodeUnprocessable, "newest state only")
 	u.evaluator.err = ao.Errorf(ao.CodeNotFound, "no state")
 	u.get(u.cu.URL+"/state/"+plain.String()).refuses(t, 404, ao.CodeNotFound, "no state")

@@ -48,23 +48,16 @@ func (w fakeWeave) Standing(_ context.Context, id ao.ID) (aolog.Standing, bool, 
 	return standing, known, nil
 }
 
-// fakeMonitors answers as a node's do.
-type fakeMonitors map[ao.ID]bool
-
-func (m fakeMonitors) Add(_ context.Context, process ao.ID) error {
-	if m[process] {
-		return ao.Errorf(ao.CodeConflict, "Process already being monitored")
-	}
-	m[process] = true
-	return nil
+// fakeCrons remembers what it was asked.
+type fakeCrons struct {
+	process ao.ID
+	untilMS int64
+	err     error
 }
 
-func (m fakeMonitors) Remove(_ context.Context, process ao.ID) error {
-	if !m[process] {
-		return ao.Errorf(ao.CodeNotFound, "Process monitor not found")
-	}
-	delete(m, process)
-	return nil
+func (c *fakeCrons) CatchUp(_ context.Context, process ao.ID, untilMS int64) error {
+	c.process, c.untilMS = process, untilMS
+	return c.err
 }
 
 // fakeTracer pages through hops of processes.
@@ -124,7 +117,7 @@ type units struct {
 	*testing.T
 	log       *logtest.Memory
 	weave     fakeWeave
-	monitors  fakeMonitors
+	crons     *fakeCrons
 	tracer    fakeTracer
 	elsewhere Elsewhere
 	evaluator *fakeEvaluator
@@ -140,7 +133,7 @@ const address = "an address of forty-three characters, nearly"
 func newUnits(t *testing.T, change func(*units)) *units {
 	c := &clock{}
 	u := &units{
-		T: t, log: logtest.NewMemory(logtest.Signer(t, 1), c.now), weave: fakeWeave{}, monitors: fakeMonitors{}, tracer: fakeTracer{},
+		T: t, log: logtest.NewMemory(logtest.Signer(t, 1), c.now), weave: fakeWeave{}, crons: &fakeCrons{}, tracer: fakeTracer{},
 		evaluator: &fakeEvaluator{}, metrics: NewMetrics(), logged: &bytes.Buffer{},
 	}
 	if change != nil {
@@ -155,9 +148,9 @@ func newUnits(t *testing.T, change func(*units)) *units {
 	}
 	u.su = serve(NewSU(SUOptions{Base: base, Log: u.log, Weave: u.weave, Address: address, NowMS: nowMS}))
 	u.mu = serve(NewMU(MUOptions{
-		Base: base, Log: u.log, Weave: u.weave, Monitors: u.monitors, Tracer: u.tracer, Elsewhere: u.elsewhere, Pusher: u.evaluator,
+		Base: base, Log: u.log, Weave: u.weave, Monitors: u.log, Tracer: u.tracer, Elsewhere: u.elsewhere, Pusher: u.evaluator,
 	}))
-	u.cu = serve(NewCU(CUOptions{Base: base, Log: u.log, Evaluator: u.evaluator, Address: address, NowMS: nowMS}))
+	u.cu = serve(NewCU(CUOptions{Base: base, Log: u.log, Evaluator: u.evaluator, Crons: u.crons, Address: address, NowMS: nowMS}))
 	t.Cleanup(func() { _ = u.log.Close() })
 	return u
 }

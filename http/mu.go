@@ -11,12 +11,11 @@ import (
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
-// Monitors remembers which processes somebody wants their crons pushed for.
+// Monitors remembers for which processes somebody wants delivered what their crons
+// send.
 type Monitors interface {
-	// Add fails with CodeConflict when the process is monitored already.
-	Add(ctx context.Context, process ao.ID) error
-	// Remove fails with CodeNotFound when it is not.
-	Remove(ctx context.Context, process ao.ID) error
+	// Watch reports whether that is a change.
+	Watch(ctx context.Context, process ao.ID, on bool) (changed bool, err error)
 }
 
 // Tracer lists what became of what a process sent.
@@ -164,16 +163,16 @@ func (m *mu) get(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *mu) monitor(w http.ResponseWriter, r *http.Request) {
-	m.changeMonitor(w, r, m.Monitors.Add, "Monitoring process")
+	m.changeMonitor(w, r, true, "Monitoring process", ao.Errorf(ao.CodeConflict, "Process already being monitored"))
 }
 
 func (m *mu) unmonitor(w http.ResponseWriter, r *http.Request) {
-	m.changeMonitor(w, r, m.Monitors.Remove, "Process deleted")
+	m.changeMonitor(w, r, false, "Process deleted", ao.Errorf(ao.CodeNotFound, "Process monitor not found"))
 }
 
 // changeMonitor goes by the signed item's target, not by the path, and checks
 // the signature, which the reference does not.
-func (m *mu) changeMonitor(w http.ResponseWriter, r *http.Request, change func(context.Context, ao.ID) error, done string) {
+func (m *mu) changeMonitor(w http.ResponseWriter, r *http.Request, on bool, done string, unchanged error) {
 	item, err := readItem(r)
 	switch {
 	case err != nil:
@@ -182,8 +181,12 @@ func (m *mu) changeMonitor(w http.ResponseWriter, r *http.Request, change func(c
 	default:
 		err = m.checkMonitor(r.Context(), item)
 	}
+	changed := true
 	if err == nil {
-		err = change(r.Context(), item.TargetID())
+		changed, err = m.Monitors.Watch(r.Context(), item.TargetID(), on)
+	}
+	if err == nil && !changed {
+		err = unchanged
 	}
 	if err != nil {
 		writeError(w, r, err)

@@ -37,7 +37,7 @@ func TestRefusalsForNowSayWhenToComeBack(t *testing.T) {
 		refuses := refusing{memory, code}
 		for name, handler := range map[string]http.Handler{
 			"su": NewSU(SUOptions{Log: refuses, Weave: fakeWeave{}, NowMS: func() int64 { return 1 }}),
-			"mu": NewMU(MUOptions{Log: refuses, Weave: fakeWeave{}, Monitors: fakeMonitors{}, Tracer: fakeTracer{}}),
+			"mu": NewMU(MUOptions{Log: refuses, Weave: fakeWeave{}, Monitors: refuses, Tracer: fakeTracer{}}),
 		} {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(item.Bytes())))

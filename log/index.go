@@ -27,6 +27,7 @@ import (
 //	K process nonce  → attestations of the hash chain at that nonce
 //	X process nonce until → from: time behind the nonce that crons leave out
 //	M process        → watch: whether its crons are driven
+//	N process from   → watch: what was said about that, and from when it counts
 //	I process id     → nonce; id is a dedupe key that L does not hold with that
 //	                   process: of a bare assignment, or of what a push says
 //	L id             → process, nonce of the entry that holds the item or the
@@ -80,7 +81,9 @@ type Update struct {
 	Shards          []Shard
 	Attested        []Attested
 	Skips           []Skip
-	Watches         []Watch
+	// Watches are the newest of their processes; later ones are known of those of
+	// LateWatches.
+	Watches, LateWatches []Watch
 }
 
 // Put adds what one Raft index changes and notes that the group is applied up to

@@ -56,9 +56,12 @@ type Log interface {
 	// Skips lists the time behind a place of a process that its crons leave out.
 	Skips(ctx context.Context, process ao.ID, nonce uint64) ([]Skip, error)
 
-	// Watch notes whether a process's crons are to be driven, and reports whether
-	// that is a change. Errors are those of Append.
+	// Watch notes whether a process's crons are to be driven from now on, and
+	// reports whether that is a change. Errors are those of Append.
 	Watch(ctx context.Context, process ao.ID, on bool) (changed bool, err error)
+
+	// Watches lists all that was said about that, in order of time.
+	Watches(ctx context.Context, process ao.ID) ([]Watch, error)
 
 	// Watched lists processes whose crons are to be driven, in order of id, after
 	// the given id, at most limit.

@@ -33,8 +33,9 @@ type Skip struct {
 type Watch struct {
 	Process ao.ID `json:"process"`
 	On      bool  `json:"on"`
-	// Epoch is that of the process when it was said; the group sets it.
-	Epoch uint64 `json:"epoch,omitempty"`
+	// FromMS is the time from which that counts. The leader sets it, and it is a
+	// promise, too: of no tick from then on has been decided whether it counts.
+	FromMS int64 `json:"from,omitempty"`
 }
 
 // Promised gives the head after a promise, which may change nothing.
@@ -56,18 +57,26 @@ func skipKey(process ao.ID, nonce uint64, untilMS int64) []byte {
 
 func watchKey(process ao.ID) []byte { return key('M', process[:]) }
 
+func pastWatchKey(process ao.ID, fromMS int64) []byte {
+	return key('N', process[:], nonceBytes(uint64(fromMS)))
+}
+
 func (u Update) putTime(set func(k, v []byte)) {
 	for _, s := range u.Skips {
 		set(skipKey(s.Process, s.Nonce, s.UntilMS), nonceBytes(uint64(s.FromMS)))
 	}
 	for _, w := range u.Watches {
 		set(watchKey(w.Process), w.encode())
+		set(pastWatchKey(w.Process, w.FromMS), w.encode())
+	}
+	for _, w := range u.LateWatches {
+		set(pastWatchKey(w.Process, w.FromMS), w.encode())
 	}
 }
 
-// encode writes: epoch u64, on u8.
+// encode writes: from u64, on u8.
 func (w Watch) encode() []byte {
-	b := nonceBytes(w.Epoch)
+	b := nonceBytes(uint64(w.FromMS))
 	if w.On {
 		return append(b, 1)
 	}
@@ -78,7 +87,7 @@ func decodeWatch(process ao.ID, b []byte) (w Watch, err error) {
 	if len(b) != 9 {
 		return w, fmt.Errorf("%w: a watch of %d bytes in the log index", ErrCorrupt, len(b))
 	}
-	return Watch{Process: process, Epoch: binary.BigEndian.Uint64(b), On: b[8] == 1}, nil
+	return Watch{Process: process, FromMS: int64(binary.BigEndian.Uint64(b)), On: b[8] == 1}, nil
 }
 
 // Skips lists the time behind a place of a process that its crons leave out, in
@@ -108,6 +117,16 @@ func (x *Index) Watch(process ao.ID) (Watch, error) {
 	}
 	w, err := decodeWatch(process, b)
 	return w, x.broken(err)
+}
+
+// Watches lists all that was said about a process, in order of time.
+func (x *Index) Watches(process ao.ID) (list []Watch, err error) {
+	err = x.scan(key('N', process[:]), nil, func(_, value []byte) (bool, error) {
+		w, err := decodeWatch(process, value)
+		list = append(list, w)
+		return true, err
+	})
+	return list, err
 }
 
 // Watched lists the processes that are watched, in order of id, after the given

@@ -168,6 +168,9 @@ func spawnAnchor(effect engine.Effect) [32]byte {
 	b := append([]byte(nil), effect.Process[:]...)
 	b = binary.BigEndian.AppendUint64(b, effect.Nonce)
 	b = binary.BigEndian.AppendUint32(b, effect.Index)
+	if effect.Tick > 0 {
+		b = binary.BigEndian.AppendUint64(b, effect.Tick)
+	}
 	anchor := sha256.Sum256(b)
 	anchor[0] = 0xff
 	return anchor

@@ -63,7 +63,7 @@ func (o *memoryOutbox) News() (news []engine.Effect, all bool, err error) {
 }
 
 func compareKeys(a, b engine.EffectKey) int {
-	return cmp.Or(slices.Compare(a.Process[:], b.Process[:]), cmp.Compare(a.Nonce, b.Nonce), cmp.Compare(a.Index, b.Index))
+	return cmp.Or(slices.Compare(a.Process[:], b.Process[:]), cmp.Compare(a.Nonce, b.Nonce), cmp.Compare(a.Tick, b.Tick), cmp.Compare(a.Index, b.Index))
 }
 
 func (o *memoryOutbox) Update(effect engine.Effect) error {

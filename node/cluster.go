@@ -26,11 +26,23 @@ type Cluster struct {
 	// Mode orders processes that do not choose; default: all nodes are voters. It
 	// must be the same on all nodes.
 	Mode aolog.Mode
+	// Chain is when the blocks of all nodes' gateways come; without one each node
+	// has blocks of its own, and crons that count blocks never come.
+	Chain Chain
 	// CredentialsDir holds what cluster init made for this node.
 	CredentialsDir string
 	// WalletDir holds the cluster's scheduler and authority keys.
 	WalletDir string
 }
+
+// Chain says when blocks come.
+type Chain struct {
+	GenesisMS  int64 `yaml:"genesis-ms"`
+	IntervalMS int64 `yaml:"interval-ms"`
+}
+
+// chainIntervalMS is Arweave's.
+const chainIntervalMS = 120_000
 
 // Member is one node of a cluster.
 type Member struct {

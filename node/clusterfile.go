@@ -34,6 +34,8 @@ type File struct {
 	PortBase    int      `yaml:"port-base"`
 	// Sequencing orders processes that do not choose, the same on all nodes.
 	Sequencing string `yaml:"sequencing,omitempty"`
+	// Chain is when blocks come, the same on all nodes.
+	Chain Chain `yaml:"chain,omitempty"`
 	// HopsMax and PairRateMax bound what one message may cause; 0: no bound. A flag
 	// of the same name goes before.
 	HopsMax     *int `yaml:"hops-max,omitempty"`
@@ -88,7 +90,8 @@ func ReadFile(path string) (Options, error) {
 		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, HopsMax: bound(f.HopsMax), PairRateMax: bound(f.PairRateMax),
 		Gateways: f.Gateways, AllowAddresses: allowed, SchedulerURL: f.SchedulerURL,
 		Cluster: &Cluster{
-			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
+			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, Chain: f.Chain,
+			CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),
 		},
 	}, nil
 }
@@ -117,6 +120,8 @@ type ClusterPlan struct {
 	Founders []string
 	// Sequencing orders processes that do not choose; default all nodes vote.
 	Sequencing string
+	// Chain is when blocks come; default: from when the cluster is made.
+	Chain Chain
 }
 
 // CreateCluster makes a cluster's keys and a directory for each node under dir:
@@ -141,6 +146,9 @@ func CreateCluster(dir string, plan ClusterPlan, now time.Time) error {
 		if _, err := CreateWallet(filepath.Join(dir, walletsDir, name), dataitem.Ethereum); err != nil {
 			return err
 		}
+	}
+	if plan.Chain == (Chain{}) {
+		plan.Chain = Chain{GenesisMS: now.UnixMilli(), IntervalMS: chainIntervalMS}
 	}
 	plan.Members = slices.Clone(plan.Members)
 	for i, member := range plan.Members {
@@ -180,7 +188,7 @@ func createNode(dir string, plan ClusterPlan, member Member, portBase int, autho
 		}
 	}
 	b, err := yaml.Marshal(File{
-		Cluster: plan.Name, Node: member.ID, Nodes: plan.Members, Founders: plan.Founders, Sequencing: plan.Sequencing,
+		Cluster: plan.Name, Node: member.ID, Nodes: plan.Members, Founders: plan.Founders, Sequencing: plan.Sequencing, Chain: plan.Chain,
 		Credentials: ".", Wallets: walletsDir, DataDir: "data", Host: "127.0.0.1", PortBase: portBase,
 	})
 	if err != nil {

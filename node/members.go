@@ -78,7 +78,7 @@ func CreateMember(dir string, member Member, portBase int, now time.Time) (Membe
 	if _, err := os.Stat(NodeFile(dir, member.ID)); !errors.Is(err, fs.ErrNotExist) {
 		return member, err
 	}
-	plan := ClusterPlan{Name: f.Cluster, Members: append(slices.Clone(f.Nodes), member), Founders: f.founders(), Sequencing: f.Sequencing}
+	plan := ClusterPlan{Name: f.Cluster, Members: append(slices.Clone(f.Nodes), member), Founders: f.founders(), Sequencing: f.Sequencing, Chain: f.Chain}
 	return member, createNode(dir, plan, member, portBase, authority, now)
 }
 

@@ -38,6 +38,7 @@ type Node struct {
 	courier   *courier.Courier
 	messenger *messenger.Messenger
 	voice     *voice // nil when the node has no key of its own
+	monitor   *messenger.Monitor
 	modules   []Module
 	// adminToken is what an operator shows.
 	adminToken string
@@ -92,6 +93,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openEngine,
 		n.openCourier,
 		n.openMessenger,
+		n.openMonitor,
 		n.openCluster,
 		n.openSettlement,
 		n.publishModules,

@@ -161,25 +161,6 @@ func TestTheGatewayShowsWhatTheLogTakes(t *testing.T) {
 	}
 }
 
-func TestMonitorsAreRemembered(t *testing.T) {
-	n := openNode(t, t.TempDir())
-	defer closeNode(t, n)
-	m := monitors{n.state.DB}
-	process := ao.ID{7}
-	if err := m.Remove(t.Context(), process); ao.CodeOf(err) != ao.CodeNotFound {
-		t.Errorf("remove a stranger: %v", err)
-	}
-	if err := m.Add(t.Context(), process); err != nil {
-		t.Error(err)
-	}
-	if err := m.Add(t.Context(), process); ao.CodeOf(err) != ao.CodeConflict {
-		t.Errorf("add twice: %v", err)
-	}
-	if err := m.Remove(t.Context(), process); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestOpenRefusesInOneLineAndLeavesNothingOpen(t *testing.T) {
 	dir := t.TempDir()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"path/filepath"
 
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
@@ -11,14 +12,20 @@ import (
 
 func (n *Node) openGateway(context.Context) error {
 	n.fallback = &fallback{}
-	g, err := gateway.Open(gateway.Options{
+	options := gateway.Options{
 		Dir:      filepath.Join(n.dir, "gateway"),
 		Signer:   n.authority,
 		Now:      n.options.Now,
 		Fallback: n.fallback,
 		OnFatal:  n.fail,
 		Logger:   n.options.Logger.With().Str("pkg", "gateway").Logger(),
-	})
+	}
+	if c := n.options.Cluster; c != nil && c.Chain.GenesisMS != 0 {
+		options.GenesisMS, options.BlockIntervalMS = c.Chain.GenesisMS, c.Chain.IntervalMS
+		seed := sha256.Sum256(n.scheduler.Owner())
+		options.Seed = seed[:]
+	}
+	g, err := gateway.Open(options)
 	if err != nil {
 		return err
 	}
@@ -71,6 +78,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 		Machines:            rules,
 		Modules:             modules{n.gateway},
 		Items:               items{n},
+		Blocks:              n.blocks(),
 		HotBytesMax:         n.options.HotMemoryBytes,
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,

@@ -44,7 +44,7 @@ func (n *Node) answerPush(ctx context.Context, _ string, body []byte) ([]byte, e
 // an operator dropped: all of them, or those that this node delivers beside the
 // leader.
 func (n *Node) redriveResult(ctx context.Context, process ao.ID, nonce uint64, all bool) error {
-	effects, _, err := n.engine.Outbox().Effects(process, nonce)
+	effects, _, err := n.engine.Outbox().Effects(engine.EffectKey{Process: process, Nonce: nonce})
 	if err != nil {
 		return err
 	}

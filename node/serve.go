@@ -59,10 +59,10 @@ func (n *Node) openServers(context.Context) error {
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
 	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
 	mu := aohttp.NewMU(aohttp.MUOptions{
-		Base: base, Log: log, Weave: weave{n}, Monitors: monitors{n.state.DB}, Tracer: tracer{n.engine}, Elsewhere: n.courier, Pusher: pusher{n.engine, n},
+		Base: base, Log: log, Weave: weave{n}, Monitors: monitors{n}, Tracer: tracer{n.engine}, Elsewhere: n.courier, Pusher: pusher{n.engine, n},
 	})
 	cu := aohttp.NewCU(aohttp.CUOptions{
-		Base: base, Log: log, Evaluator: n.engine, NowMS: nowMS,
+		Base: base, Log: log, Evaluator: n.engine, Crons: n.monitor, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),
 	})
 	units := map[string]http.Handler{"mu": mu, "su": su, "cu": cu}
@@ -81,6 +81,7 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathSetMachine:    n.admin(n.serveSetMachine),
 		PathRedriveEffect: n.admin(n.serveRedriveEffect),
 		PathDropEffect:    n.admin(n.serveDropEffect),
+		PathSkipCrons:     n.admin(n.serveSkipCrons),
 		PathResumeCascade: n.admin(n.serveResumeCascade),
 	}
 	if n.transport != nil {
@@ -150,6 +151,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathReplay:      n.serveReplay,
 		PathMachine:     n.serveMachine,
 		PathOutbox:      n.serveOutbox,
+		PathCrons:       n.serveCrons,
 		PathParked:      n.serveParked,
 		PathTrace:       n.serveTrace,
 		PathAuthorities: n.serveAuthorities,

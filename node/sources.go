@@ -39,6 +39,24 @@ func ownerAddress(record gateway.Record) string {
 	return dataitem.NativeAddress(record.OwnerKey)
 }
 
+// blocks gives crons the gateway's blocks, if every node has the same.
+func (n *Node) blocks() engine.BlockSource {
+	if c := n.options.Cluster; c != nil && len(c.Members) > 1 && c.Chain.GenesisMS == 0 {
+		return nil
+	}
+	return blocks{n.gateway}
+}
+
+type blocks struct{ gateway *gateway.Gateway }
+
+// Blocks lists blocks by time.
+func (b blocks) Blocks(_ context.Context, afterMS, beforeMS int64, limit int) (list []engine.Block, _ error) {
+	for _, block := range b.gateway.Blocks(afterMS, beforeMS, limit) {
+		list = append(list, engine.Block{Height: block.Height, TimestampMS: block.Timestamp * 1000})
+	}
+	return list, nil
+}
+
 // items gives the engine what a bare assignment names: a message of this
 // node's own log, or anything its gateway or another node's holds.
 type items struct{ node *Node }

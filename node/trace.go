@@ -30,7 +30,7 @@ type Trace struct {
 // TraceMessage is a message with what it caused.
 type TraceMessage struct {
 	ID     ao.ID  `json:"id"`
-	Kind   string `json:"kind"` // process, message, or assignment of what is elsewhere
+	Kind   string `json:"kind"` // process, message, assignment of what is elsewhere, or tick of a cron, whose ID is its process's
 	Action string `json:"action,omitempty"`
 	Name   string `json:"name,omitempty"` // of a process
 	From   string `json:"from,omitempty"` // the process that sent it, else the wallet
@@ -49,6 +49,7 @@ type TraceMessage struct {
 type TracePlace struct {
 	Process    ao.ID  `json:"process"`
 	Nonce      uint64 `json:"nonce"`
+	Tick       uint64 `json:"tick,omitempty"` // of a cron behind the nonce
 	Epoch      uint64 `json:"epoch"`
 	Assignment ao.ID  `json:"assignment"`
 	TimeMS     int64  `json:"timeMs"`
@@ -127,6 +128,7 @@ func (n *Node) self() string {
 type place struct {
 	process ao.ID
 	nonce   uint64
+	tick    uint64 // of a cron behind the nonce
 }
 
 // resolve finds the place that a text is about, and for an effect which one.
@@ -136,7 +138,7 @@ func (n *Node) resolve(ctx context.Context, text string) (at place, only *engine
 		if err == nil {
 			_, _, err = n.engine.Outbox().Get(key)
 		}
-		return place{key.Process, key.Nonce}, &key, err
+		return place{key.Process, key.Nonce, key.Tick}, &key, err
 	}
 	id, err := ao.ParseID(text)
 	if err != nil {
@@ -153,10 +155,10 @@ func (n *Node) resolve(ctx context.Context, text string) (at place, only *engine
 func (n *Node) locate(ctx context.Context, id ao.ID) (place, error) {
 	process, nonce, err := n.log.Locate(ctx, id)
 	if !errors.Is(err, aolog.ErrEntryUnknown) {
-		return place{process, nonce}, err
+		return place{process: process, nonce: nonce}, err
 	}
 	if _, headErr := n.log.Head(ctx, id); headErr == nil {
-		return place{id, 0}, nil
+		return place{process: id}, nil
 	}
 	return place{}, err
 }
@@ -164,7 +166,7 @@ func (n *Node) locate(ctx context.Context, id ao.ID) (place, error) {
 // rootOf finds the message of a user that a message descends from.
 func (n *Node) rootOf(ctx context.Context, at place) (place, error) {
 	entry, err := n.log.Read(ctx, at.process, at.nonce)
-	if err != nil || entry.IsBare() {
+	if err != nil || entry.IsBare() || at.tick > 0 {
 		return at, err
 	}
 	item, err := entry.Item()
@@ -203,17 +205,24 @@ func (t *tracing) message(ctx context.Context, at place, only *engine.EffectKey,
 		return m, err
 	}
 	m.Scheduled = t.node.tracePlace(entry)
+	if at.tick > 0 {
+		m = TraceMessage{ID: at.process, Kind: "tick", Scheduled: m.Scheduled}
+		m.Scheduled.Tick, origin = at.tick, nil
+	}
 	if t.seen[at] {
 		m.Cut = "it is shown above"
 		return m, nil
 	}
 	t.seen[at] = true
-	evaluation, atMS, ok, err := t.node.engine.Stored(at.process, at.nonce)
+	evaluation, atMS, ok, err := t.node.engine.StoredTick(at.process, at.nonce, at.tick)
 	if err != nil || !ok {
 		return m, err
 	}
+	if at.tick > 0 {
+		m.Action, m.Scheduled.TimeMS = evaluation.Cron, evaluation.TimestampMS
+	}
 	m.Evaluated = &TraceEvaluation{Node: t.node.self(), TimeMS: atMS, GasUsed: evaluation.Result.GasUsed, Error: evaluation.Result.Error}
-	effects, states, err := t.node.engine.Outbox().Effects(at.process, at.nonce)
+	effects, states, err := t.node.engine.Outbox().Effects(engine.EffectKey{Process: at.process, Nonce: at.nonce, Tick: at.tick})
 	if err != nil {
 		return m, err
 	}

@@ -54,11 +54,11 @@ func (t tracer) Trace(ctx context.Context, q aohttp.TraceQuery) (hops []aohttp.H
 // hopsOf gives those of one result's effects that fit, the last first, and how many
 // effects it has.
 func (t tracer) hopsOf(at engine.EffectKey, q aohttp.TraceQuery) (hops []aohttp.Hop, count int, err error) {
-	effects, _, err := t.engine.Outbox().Effects(at.Process, at.Nonce)
+	effects, _, err := t.engine.Outbox().Effects(at)
 	if err != nil {
 		return nil, 0, err
 	}
-	evaluation, _, _, err := t.engine.Stored(at.Process, at.Nonce)
+	evaluation, _, _, err := t.engine.StoredTick(at.Process, at.Nonce, at.Tick)
 	for _, effect := range slices.Backward(effects) {
 		fits := q.Kind == "" || string(effect.Kind) == q.Kind && slices.Contains(effect.Delivered, q.ID)
 		if effect.Attempts == 0 && effect.Parked == "" || !fits {

@@ -33,6 +33,12 @@ func (n *Node) Watch(ctx context.Context, process ao.ID, on bool) (changed bool,
 	return true, n.agree(ctx, process, log.Control{Watch: &log.Watch{Process: process, On: on}})
 }
 
+// Watches lists all that was said about whether a process's crons are driven; see
+// log.Log.
+func (n *Node) Watches(_ context.Context, process ao.ID) ([]log.Watch, error) {
+	return n.index.Watches(process)
+}
+
 // Skips lists time that a process's crons leave out; see log.Log.
 func (n *Node) Skips(_ context.Context, process ao.ID, nonce uint64) ([]log.Skip, error) {
 	return n.index.Skips(process, nonce)
@@ -71,20 +77,32 @@ func (n *Node) agree(ctx context.Context, process ao.ID, c log.Control) error {
 // completePromise makes a promise one for this leader's clock, and has what it signs
 // next come after it.
 func (p *pipeline) completePromise(promise *log.Promise, number uint64) error {
-	if err := p.admits(promise.Process); err != nil {
+	promise.UntilMS = min(promise.UntilMS, p.node.options.Now().UnixMilli())
+	return p.passTime(promise.Process, number, func(log.Head) log.Promise { return *promise })
+}
+
+// completeWatch has a watch count from now on, after all that was promised.
+func (p *pipeline) completeWatch(w *log.Watch, number uint64) error {
+	return p.passTime(w.Process, number, func(head log.Head) log.Promise {
+		w.FromMS = max(head.TimestampMS, head.PromisedMS, p.node.options.Now().UnixMilli())
+		return log.Promise{Process: w.Process, UntilMS: w.FromMS}
+	})
+}
+
+func (p *pipeline) passTime(process ao.ID, number uint64, promise func(log.Head) log.Promise) error {
+	if err := p.admits(process); err != nil {
 		return err
 	}
-	head, started, err := p.head(promise.Process)
+	head, started, err := p.head(process)
 	switch {
 	case err != nil:
 		return err
 	case !started:
 		return moved("%w", errNotOrderedHere)
 	}
-	promise.UntilMS = min(promise.UntilMS, p.node.options.Now().UnixMilli())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.heads[promise.Process] = speculative{head: head.Promised(*promise), flight: number}
+	p.mu.heads[process] = speculative{head: head.Promised(promise(head)), flight: number}
 	return nil
 }
 
@@ -106,8 +124,8 @@ func (b *applyBatch) promise(promise log.Promise) (applyResult, error) {
 	return applyResult{}, nil
 }
 
-// watch notes whether a process's crons are driven. What an earlier epoch's group
-// says, which a node may apply later, does not count any more.
+// watch notes from when on a process's crons are driven, or are not. What an
+// earlier epoch's group says, which a node may apply later, is not the newest.
 func (b *applyBatch) watch(w log.Watch) (applyResult, error) {
 	o, err := b.ordering(w.Process)
 	switch {
@@ -116,11 +134,14 @@ func (b *applyBatch) watch(w log.Watch) (applyResult, error) {
 	case !o.started || o.Sealed:
 		return applyResult{refused: errNotOrderedHere}, nil
 	}
+	next := o.Ordering
+	next.Head = next.Promised(log.Promise{Process: w.Process, UntilMS: w.FromMS})
+	b.set(next)
 	before, err := b.fsm.index.Watch(w.Process)
-	if err != nil || before.Epoch > o.Epoch {
-		return applyResult{duplicate: true}, err
+	if before.FromMS > w.FromMS {
+		b.changes.LateWatches = append(b.changes.LateWatches, w)
+	} else {
+		b.changes.Watches = append(b.changes.Watches, w)
 	}
-	w.Epoch = o.Epoch
-	b.changes.Watches = append(b.changes.Watches, w)
-	return applyResult{}, nil
+	return applyResult{}, err
 }

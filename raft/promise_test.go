@@ -72,6 +72,9 @@ func (w *words) kept(c *simCluster) error {
 		}
 	}
 	for _, head := range w.heads {
+		if err := c.watchesAgree(head.Process); err != nil {
+			return err
+		}
 		var first []log.Skip
 		for i, id := range c.ids {
 			n := c.node(id).log
@@ -95,6 +98,28 @@ func (w *words) kept(c *simCluster) error {
 	}
 	if skipped == 0 {
 		return errors.New("no time was skipped")
+	}
+	return nil
+}
+
+// watchesAgree compares what the nodes know of a process's watches: no tick's fate
+// may depend on who asks.
+func (c *simCluster) watchesAgree(process ao.ID) error {
+	var first []log.Watch
+	for i, id := range c.ids {
+		said, err := c.node(id).log.Watches(context.Background(), process)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			first = said
+		}
+		if !slices.Equal(first, said) {
+			return fmt.Errorf("of %s was said %v at %s and %v at %s", process, first, c.ids[0], said, id)
+		}
+		if !slices.IsSortedFunc(said, func(a, b log.Watch) int { return int(a.FromMS - b.FromMS) }) {
+			return fmt.Errorf("what was said of %s is not in order: %v", process, said)
+		}
 	}
 	return nil
 }

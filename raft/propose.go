@@ -153,6 +153,9 @@ func (p *pipeline) complete(c *log.Control, number uint64) error {
 	if c.Promise != nil {
 		return p.completePromise(c.Promise, number)
 	}
+	if c.Watch != nil {
+		return p.completeWatch(c.Watch, number)
+	}
 	if c.Seal == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"sort"
 	"sync"
 	"time"
 )
@@ -134,6 +135,22 @@ func (c *chain) timeMS(height uint64) int64 {
 		at = min(at, c.eras[i+1].startMS)
 	}
 	return at
+}
+
+// between lists blocks by their seconds; see Gateway.Blocks.
+func (c *chain) between(afterMS, beforeMS int64, limit int) (blocks []Block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	genesis, last := c.eras[0].height, c.eras[len(c.eras)-1]
+	end := last.height + uint64(max(0, afterMS+1000-last.startMS)/last.intervalMS) + 2
+	skip := sort.Search(int(end-genesis), func(i int) bool { return c.timeMS(genesis+uint64(i))/1000*1000 > afterMS })
+	for height := genesis + uint64(skip); ; height++ {
+		seconds := c.timeMS(height) / 1000
+		if seconds*1000 >= beforeMS || len(blocks) >= limit && blocks[len(blocks)-1].Timestamp != seconds {
+			return blocks
+		}
+		blocks = append(blocks, Block{Height: height, Timestamp: seconds})
+	}
 }
 
 // id makes a block's id from the seed, so that no block has to be stored. The

@@ -14,6 +14,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/graph-gophers/graphql-go"
 
+	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/internal/kv"
 )
 
@@ -156,6 +157,13 @@ func (g *Gateway) view(fn func(txn *badger.Txn) error) error {
 // Height is the height of the current block.
 func (g *Gateway) Height() uint64 { return g.chain.height() }
 
+// Blocks lists blocks whose second begins after afterMS and before beforeMS, in
+// order: at most limit, and those of the last one's second. It does not look at the
+// clock, so blocks that are to come are listed, too. They come without ids.
+func (g *Gateway) Blocks(afterMS, beforeMS int64, limit int) []Block {
+	return g.chain.between(afterMS, beforeMS, limit)
+}
+
 // Count is how many items, transactions and pinned files were ever put.
 func (g *Gateway) Count() uint64 { return g.sequence.Load() }
 
@@ -165,7 +173,7 @@ func (g *Gateway) load() error {
 		if err := checkFormat(txn); err != nil {
 			return err
 		}
-		seed, err := loadSeed(txn)
+		seed, err := loadSeed(txn, g.options.Seed)
 		if err != nil {
 			return err
 		}
@@ -199,14 +207,16 @@ func checkFormat(txn *badger.Txn) error {
 	return nil
 }
 
-func loadSeed(txn *badger.Txn) ([]byte, error) {
+func loadSeed(txn *badger.Txn, given []byte) ([]byte, error) {
 	seed, err := get(txn, []byte{keyMetaSeed})
 	if err != nil || seed != nil {
 		return seed, err
 	}
-	seed = make([]byte, 32)
-	if _, err := rand.Read(seed); err != nil {
-		return nil, fmt.Errorf("make the seed of block ids: %w", err)
+	if seed = given; seed == nil {
+		seed = make([]byte, 32)
+		if _, err := rand.Read(seed); err != nil {
+			return nil, fmt.Errorf("make the seed of block ids: %w", err)
+		}
 	}
 	return seed, txn.Set([]byte{keyMetaSeed}, seed)
 }
@@ -220,10 +230,16 @@ func (g *Gateway) loadEras(txn *badger.Txn) error {
 	if err != nil {
 		return err
 	}
+	first := era{height: g.options.GenesisHeight, startMS: g.options.GenesisMS, intervalMS: g.options.BlockIntervalMS}
 	if len(g.chain.eras) == 0 {
-		first := era{height: g.options.GenesisHeight, startMS: g.options.Now().UnixMilli(), intervalMS: g.options.BlockIntervalMS}
+		if first.startMS == 0 {
+			first.startMS = g.options.Now().UnixMilli()
+		}
 		g.chain.eras = []era{first}
 		return txn.Set(eraKey(0), first.encode())
+	}
+	if g.options.GenesisMS != 0 && (len(g.chain.eras) > 1 || g.chain.eras[0] != first) {
+		return errors.New("its chain is not the one that it is to share with others, which only a new store can take up: move the directory away, or take the chain out of the node's file")
 	}
 	if g.chain.intervalMS() == g.options.BlockIntervalMS {
 		return nil
@@ -235,6 +251,9 @@ func (g *Gateway) loadEras(txn *badger.Txn) error {
 
 // mine moves the height on by some blocks at once.
 func (g *Gateway) mine(ctx context.Context, blocks uint64) error {
+	if g.options.GenesisMS != 0 {
+		return ao.Errorf(ao.CodeConflict, "this gateway shares its chain with others: its blocks come by themselves, every %d ms", g.options.BlockIntervalMS)
+	}
 	return g.commit.do(ctx, 1, eraBytes, func(txn *badger.Txn) error {
 		e, number := g.chain.next(blocks, g.chain.intervalMS())
 		if err := txn.Set(eraKey(uint64(number)), e.encode()); err != nil {

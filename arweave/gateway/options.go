@@ -23,6 +23,12 @@ type Options struct {
 	// is Arweave's. A store that is opened with another interval keeps the
 	// heights it had and goes on from there.
 	BlockIntervalMS int64
+	// GenesisMS is when the chain began; default: when the store is made. With it
+	// the chain is the same for all gateways that are given the same, and cannot be
+	// moved on by hand.
+	GenesisMS int64
+	// Seed is what block ids are made from; default random.
+	Seed []byte
 	// GenesisHeight is the height of a new store's first block; default 1.
 	GenesisHeight uint64
 	// PendingBlocks is how many blocks a transaction waits until it is in one;

@@ -116,6 +116,7 @@ WALLABY_ and its name in capitals: WALLABY_URL, WALLABY_PORT_BASE.`,
 		a.resultCommand(), a.resultsCommand(), a.dryrunCommand(),
 		a.processesCommand(), a.processCommand(), a.evidenceCommand(), a.logCommand(), a.statusCommand(),
 		a.traceCommand(), a.outboxCommand(),
+		a.monitorCommand(), a.unmonitorCommand(), a.cronCommand(),
 		a.vmCommand(), a.replayCommand(), a.walletCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	return root

@@ -206,6 +206,9 @@ func (d *drawing) aboutPlace(p *node.TracePlace) string {
 		d.processes = append(d.processes, process)
 	}
 	about := fmt.Sprintf("nonce %d of %s", p.Nonce, shortID(process))
+	if p.Tick > 0 {
+		about = fmt.Sprintf("tick %d behind ", p.Tick) + about
+	}
 	if p.Epoch > 0 {
 		about += fmt.Sprintf(", epoch %d", p.Epoch)
 	}
@@ -220,6 +223,8 @@ func aboutMessage(m node.TraceMessage) string {
 	switch {
 	case m.Kind == "process":
 		about = strings.TrimSpace("process " + m.Name)
+	case m.Kind == "tick":
+		about = "tick of the cron " + m.Action
 	case about == "":
 		about = m.Kind
 	}

@@ -25,7 +25,7 @@ type Memory struct {
 		order     []log.Entry
 		promised  map[ao.ID]int64
 		skips     map[ao.ID][]log.Skip
-		watched   map[ao.ID]bool
+		watches   map[ao.ID][]log.Watch
 		closed    bool
 	}
 }
@@ -40,7 +40,7 @@ func NewMemory(signer dataitem.Signer, now func() time.Time) *Memory {
 	m.mu.keys = map[[2]ao.ID]uint64{}
 	m.mu.promised = map[ao.ID]int64{}
 	m.mu.skips = map[ao.ID][]log.Skip{}
-	m.mu.watched = map[ao.ID]bool{}
+	m.mu.watches = map[ao.ID][]log.Watch{}
 	return m
 }
 

@@ -44,17 +44,31 @@ func (m *Memory) Watch(_ context.Context, process ao.ID, on bool) (changed bool,
 	if len(m.mu.processes[process]) == 0 {
 		return false, ao.Errorf(ao.CodeNotFound, "process %s is not known to this scheduler", process)
 	}
-	changed = m.mu.watched[process] != on
-	m.mu.watched[process] = on
-	return changed, nil
+	before := m.mu.watches[process]
+	if on == (len(before) > 0 && before[len(before)-1].On) {
+		return false, nil
+	}
+	head := m.head(process)
+	from := max(head.TimestampMS, head.PromisedMS, m.now().UnixMilli())
+	m.mu.watches[process] = append(before, log.Watch{Process: process, On: on, FromMS: from})
+	m.mu.promised[process] = from
+	return true, nil
+}
+
+// Watches lists all that was said about whether a process's crons are driven; see
+// log.Log.
+func (m *Memory) Watches(_ context.Context, process ao.ID) ([]log.Watch, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.mu.watches[process]), nil
 }
 
 // Watched lists processes whose crons are driven; see log.Log.
 func (m *Memory) Watched(_ context.Context, after ao.ID, limit int) (list []ao.ID, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for process, on := range m.mu.watched {
-		if on && lessID(after, process) {
+	for process, said := range m.mu.watches {
+		if said[len(said)-1].On && lessID(after, process) {
 			list = append(list, process)
 		}
 	}

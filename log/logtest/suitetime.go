@@ -76,6 +76,16 @@ func testWatches(t *testing.T, l log.Log) {
 			t.Errorf("step %d: changed %v, %v", i, changed, err)
 		}
 	}
+	// What was said in one millisecond is said once: the last of it.
+	said, err := l.Watches(t.Context(), b)
+	if err != nil || len(said) == 0 || len(said) > 2 || said[len(said)-1].On || !said[0].On && len(said) > 1 || said[0].FromMS > said[len(said)-1].FromMS {
+		t.Errorf("of b was said %+v, %v", said, err)
+	}
+	head, err := l.Head(t.Context(), a)
+	said, errA := l.Watches(t.Context(), a)
+	if err != nil || errA != nil || len(said) != 1 || said[0].FromMS < head.TimestampMS || said[0].FromMS != head.PromisedMS {
+		t.Errorf("of a was said %+v, %v, and its head is %+v, %v", said, errA, head, err)
+	}
 	if list, err := l.Watched(t.Context(), ao.ID{}, 10); err != nil || !slices.Equal(list, []ao.ID{a}) {
 		t.Errorf("watched %v, %v", list, err)
 	}
