@@ -78,8 +78,8 @@ func (e *Engine) countTicks(ctx context.Context, crons *schedule, from place, un
 }
 
 // Ahead gives a time, at most untilMS, before which no more than so many ticks are
-// due whose time is not promised; false for a process without crons.
-func (e *Engine) Ahead(ctx context.Context, process ao.ID, count uint64, untilMS int64) (timeMS int64, ok bool, err error) {
+// due whose time is not promised; false if none are due before untilMS.
+func (e *Engine) Ahead(ctx context.Context, process ao.ID, count uint64, untilMS int64) (timeMS int64, any bool, err error) {
 	crons, err := e.schedule(ctx, process)
 	if err != nil || crons == nil {
 		return 0, false, err
@@ -101,6 +101,10 @@ func (e *Engine) Ahead(ctx context.Context, process ao.ID, count uint64, untilMS
 	}
 	if err != nil {
 		return 0, false, err
+	}
+	ahead := *g
+	if _, due, err := ahead.next(ctx, untilMS); err != nil || !due {
+		return untilMS, false, err
 	}
 	if err := g.pass(ctx, untilMS, g.number+count); err != nil {
 		return 0, false, err
