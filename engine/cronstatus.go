@@ -78,20 +78,33 @@ func (e *Engine) countTicks(ctx context.Context, crons *schedule, from place, un
 }
 
 // Ahead gives a time, at most untilMS, before which no more than so many ticks are
-// due that are not evaluated; false for a process without crons. It looks behind the
-// newest message alone, so what comes before has to be evaluated.
-func (e *Engine) Ahead(ctx context.Context, process ao.ID, count uint64, untilMS int64) (timeMS int64, ok bool, err error) {
+// due whose time is not promised; false if none are due before untilMS.
+func (e *Engine) Ahead(ctx context.Context, process ao.ID, count uint64, untilMS int64) (timeMS int64, any bool, err error) {
 	crons, err := e.schedule(ctx, process)
 	if err != nil || crons == nil {
+		return 0, false, err
+	}
+	head, err := e.head(ctx, process)
+	if err != nil {
 		return 0, false, err
 	}
 	from, err := e.nextTick(process)
 	if err != nil {
 		return 0, false, err
 	}
+	if from.nonce != head.Nonce {
+		from = place{head.Nonce, 1} // messages are behind
+	}
 	g, err := e.ticksFrom(ctx, crons, from, untilMS)
+	if err == nil {
+		err = g.pass(ctx, min(head.PromisedMS, untilMS), math.MaxUint64)
+	}
 	if err != nil {
 		return 0, false, err
+	}
+	ahead := *g
+	if _, due, err := ahead.next(ctx, untilMS); err != nil || !due {
+		return untilMS, false, err
 	}
 	if err := g.pass(ctx, untilMS, g.number+count); err != nil {
 		return 0, false, err

@@ -151,7 +151,7 @@ func TestStateIsTheRawMemory(t *testing.T) {
 		t.Fatalf("wrote %d bytes, %v", n, err)
 	}
 	want := make([]byte, 3*vm.PageBytes)
-	copy(want, "\x00\x00\x00\x02\na")
+	copy(want, "\x00\x00\x00\x03\na")
 	want[2*vm.PageBytes] = 1
 	if !bytes.Equal(want, memory.Bytes()) {
 		t.Error("memory is another")

@@ -197,8 +197,9 @@ func (p *testMachine) Snapshot(w vm.SnapshotWriter) error {
 		return err
 	}
 	// The second page is all zero and left out; the third never changes.
+	// Not even one empty word makes the first page one.
 	page := make([]byte, vm.PageBytes)
-	binary.BigEndian.PutUint32(page, uint32(len(memory)))
+	binary.BigEndian.PutUint32(page, uint32(len(memory))+1)
 	copy(page[4:], memory)
 	if err := w.Page(0, page); err != nil {
 		return err
@@ -220,7 +221,7 @@ func (p *testMachine) restore(r vm.SnapshotReader) error {
 	p.words = make([]string, binary.BigEndian.Uint32(count))
 	return r.Pages(func(index uint32, data []byte) error {
 		if index == 0 {
-			p.words = strings.Split(string(data[4:4+binary.BigEndian.Uint32(data)]), "\n")
+			p.words = strings.Split(string(data[4:3+binary.BigEndian.Uint32(data)]), "\n")
 			if len(p.words) != int(binary.BigEndian.Uint32(count)) {
 				return fmt.Errorf("restored %d words", len(p.words))
 			}

@@ -41,8 +41,13 @@ func (b *breaker) admit(effect engine.Effect, target ao.ID, now time.Time) (reas
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	cascade := effect.Cascade()
-	// What a process sends on its own account, such as from a cron, goes on for
-	// ever: there is no end of it to wait for, only its rate.
+	// Nothing that anybody sends makes a tick: a tick is no loop, and many at once
+	// are a process that catches up.
+	if effect.Tick > 0 {
+		return ""
+	}
+	// What has no root, such as an answer to a cron, goes on for ever: there is no
+	// end of it to wait for, only its rate.
 	if !effect.Root.IsZero() && b.hopsMax >= 0 {
 		hops := b.hops.get(cascade)
 		if hops >= b.hopsMax {

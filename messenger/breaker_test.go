@@ -183,6 +183,17 @@ func TestWhatHasNoRootIsBoundByItsRateAlone(t *testing.T) {
 	}
 }
 
+// TestTicksAreNoLoop lets a process that was away send what its crons ask for.
+func TestTicksAreNoLoop(t *testing.T) {
+	b := newBreaker(3, 3)
+	for tick := range uint64(1000) {
+		effect := engine.Effect{Process: ao.ID{1}, Tick: tick + 1}
+		if reason := b.admit(effect, ao.ID{2}, time.UnixMilli(5)); reason != "" {
+			t.Fatalf("tick %d: %s", tick, reason)
+		}
+	}
+}
+
 func TestTheBreakerCanBeOff(t *testing.T) {
 	b := newBreaker(-1, -1)
 	for range 100_000 {

@@ -18,7 +18,7 @@ import (
 type Clockwork interface {
 	PassTime(ctx context.Context, process ao.ID, untilMS int64) error
 	Crons(ctx context.Context, process ao.ID, behindMS, nextMS int64) (engine.Crons, error)
-	Ahead(ctx context.Context, process ao.ID, count uint64, untilMS int64) (timeMS int64, ok bool, err error)
+	Ahead(ctx context.Context, process ao.ID, count uint64, untilMS int64) (timeMS int64, any bool, err error)
 }
 
 // MonitorOptions says what a monitor works on.
@@ -267,7 +267,8 @@ func (m *Monitor) tell(ctx context.Context, process ao.ID, untilMS int64) (engin
 }
 
 // step has a stretch of time promised in which no more than AheadMax ticks are due,
-// and has them evaluated. It reports whether that was all until a time.
+// and has them evaluated. It reports whether that was all until a time. Where nothing
+// is due nothing needs a promise.
 func (m *Monitor) step(ctx context.Context, process ao.ID, untilMS int64) (done bool, err error) {
 	head, err := m.options.Log.Head(ctx, process)
 	if err != nil {
@@ -281,10 +282,8 @@ func (m *Monitor) step(ctx context.Context, process ao.ID, untilMS int64) (done 
 	if err != nil || !any {
 		return !any, err
 	}
-	if aheadMS > head.PromisedMS {
-		if _, err := m.options.Log.Promise(ctx, aolog.Promise{Process: process, UntilMS: aheadMS}); err != nil {
-			return false, err
-		}
+	if _, err := m.options.Log.Promise(ctx, aolog.Promise{Process: process, UntilMS: aheadMS}); err != nil {
+		return false, err
 	}
 	return aheadMS >= untilMS, m.options.Engine.PassTime(ctx, process, aheadMS)
 }

@@ -40,8 +40,15 @@ func (s *stage) effects(query url.Values) (list []string) {
 	}
 }
 
-// order does what an operator may.
+// order changes effects, as an operator may.
 func (s *stage) order(path string, query url.Values) (change OutboxChange, err error) {
+	s.Helper()
+	err = s.ask(path, query, &change)
+	return change, err
+}
+
+// ask does what an operator may.
+func (s *stage) ask(path string, query url.Values, to any) error {
 	s.Helper()
 	request, err := http.NewRequest(http.MethodPost, s.Info().URLs.Gateway+path+"?"+query.Encode(), nil)
 	if err != nil {
@@ -59,10 +66,9 @@ func (s *stage) order(path string, query url.Values) (change OutboxChange, err e
 			Code  ao.Code
 		}
 		_ = json.NewDecoder(response.Body).Decode(&refusal)
-		return change, &ao.Error{Code: refusal.Code, Message: refusal.Error}
+		return &ao.Error{Code: refusal.Code, Message: refusal.Error}
 	}
-	err = json.NewDecoder(response.Body).Decode(&change)
-	return change, err
+	return json.NewDecoder(response.Body).Decode(to)
 }
 
 // TestDeadLettersAreListedRedrivenAndDropped over HTTP, by one and by many.

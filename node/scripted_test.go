@@ -17,7 +17,8 @@ import (
 const scriptedFormat = "scripted"
 
 // scriptedDriver runs processes that answer with the Data of their message, which is
-// the JSON of a result. A message with the Action Ball they throw back.
+// the JSON of a result. A message with the Action Ball they throw back. A tick they
+// tell to the process in its tag To.
 type scriptedDriver struct{ vm.Driver }
 
 func scripted(inner vm.Driver) vm.Driver { return scriptedDriver{inner} }
@@ -43,12 +44,17 @@ func (scriptedProcess) Handle(_ context.Context, call vm.Call) (vm.Output, error
 		ID         string `json:"Id"`
 		From, Data string
 		Tags       dataitem.Tags
+		Cron       bool
+		Timestamp  int64
 	}
 	if err := json.Unmarshal(call.Message, &message); err != nil {
 		return vm.Output{}, err
 	}
 	response := "{}"
 	switch {
+	case message.Cron:
+		at := fmt.Sprint(message.Timestamp)
+		response = sends(throw(message.Tags.Get("To"), at, at, "Tock"))
 	case message.Tags.Get("Action") == "Ball":
 		response = sends(throw(message.From, message.ID[:32], "ball", "Ball"))
 	case strings.HasPrefix(message.Data, "{"):
@@ -137,9 +143,9 @@ func (s *stage) post(item *dataitem.Item) ao.ID {
 	return item.ID()
 }
 
-func (s *stage) spawn(name string) ao.ID {
+func (s *stage) spawn(name string, tags ...dataitem.Tag) ao.ID {
 	s.Helper()
-	return s.post(logtest.ProcessItem(s.T, s.signer, name, dataitem.Tag{Name: ao.TagModule, Value: s.module.String()}))
+	return s.post(logtest.ProcessItem(s.T, s.signer, name, append(tags, dataitem.Tag{Name: ao.TagModule, Value: s.module.String()})...))
 }
 
 // do has a process answer with a result.
