@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/internal/measure"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -116,15 +117,20 @@ func (o PushOptions) besideIdle(ctx context.Context, without *ring) (rows []Row,
 	if err := with.spawnIdle(ctx, o.Idle); err != nil {
 		return nil, err
 	}
+	o.Progress("nothing, until what was spawned is copied to the gateway and merged")
+	awaitRest(ctx)
 	tokens := o.Tokens[len(o.Tokens)-1]
 	name := fmt.Sprintf("ring of %d and %d idle, one node, %s", o.Processes, o.Idle, tokensText(tokens))
 	o.Progress(name)
 	rings, all := []*ring{without, with}, make([]pushed, 2)
-	for range idleTurns {
+	for n := range idleTurns + 1 {
 		for i, r := range rings {
 			turn, err := r.run(ctx, tokens, o.Seconds/2)
 			if err != nil {
 				return nil, err
+			}
+			if n == 0 {
+				continue // it brought processes back that the idle ones had pushed out
 			}
 			all[i].Times.add(turn.Times)
 			all[i].cpu += turn.cpu
@@ -137,6 +143,19 @@ func (o PushOptions) besideIdle(ctx context.Context, without *ring) (rows []Row,
 	many, err := all[1].rate()
 	rows = append(rows, Higher(name, "hops (target 1)", "1/s", many.PerSecond, peerNotIdle, few.PerSecond))
 	return append(rows, hopRows(name, many, peerNotIdle, few)...), err
+}
+
+// awaitRest returns when this process needs little of the processors, or after five
+// minutes.
+func awaitRest(ctx context.Context) {
+	const window, share, mostWindows = 2 * time.Second, 0.1, 150
+	for range mostWindows {
+		before := measure.CPU()
+		pause(ctx, window)
+		if measure.CPU()-before < time.Duration(share*float64(window)) || ctx.Err() != nil {
+			return
+		}
+	}
 }
 
 // openRing opens a node of its own with a ring, and gives what closes it.

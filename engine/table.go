@@ -284,7 +284,6 @@ func (t *table) goal(p *process) (evaluated reach, want goal, behind bool) {
 	return p.evaluated, p.want, p.behind
 }
 
-
 // lagging marks all processes that are behind and gives those that were not
 // marked before: the caller puts the marks into the store.
 func (t *table) lagging() (processes []ao.ID) {

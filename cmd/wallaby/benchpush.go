@@ -26,8 +26,8 @@ and these cores.`,
 		Example: "  wallaby bench push --idle 10000 --seconds 5",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if options.Processes < 2 || options.Idle < 0 || options.Messages < 1 {
-				return usageError{errors.New("a ring has two processes or more, and messages and idle processes are counted from 1 and 0")}
+			if options.Processes < 2 || options.Idle < 0 || options.Messages < 1 || len(options.Tokens) == 0 {
+				return usageError{errors.New("a ring has two processes or more and some tokens; messages are counted from 1, idle processes from 0")}
 			}
 			for _, tokens := range options.Tokens {
 				if tokens < 1 {

@@ -73,6 +73,8 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		"plot as PNG":        {[]string{"bench", "sequencing", "--plot", filepath.Join(dir, "x.png")}, exitUsage, "plots are written as SVG"},
 		"plot to nowhere":    {[]string{"bench", "sequencing", "--plot", filepath.Join(dir, "no", "x.svg")}, exitUsage, "there is no directory"},
 		"no such mode":       {[]string{"bench", "sequencing", "--modes", "raft:4"}, exitUsage, "choose from solo, raft:3, raft:5"},
+		"ring of one":        {[]string{"bench", "push", "--processes", "1"}, exitUsage, "a ring has two processes or more"},
+		"no tokens":          {[]string{"bench", "push", "--tokens", "0"}, exitUsage, "--tokens are numbers from 1 on"},
 		"report is a file":   {[]string{"bench", "vm", "--out", "main_test.go"}, exitUsage, "name another, or move the file away"},
 		"modules alike":      {[]string{"bench", "vm", "--module", "a/x.wasm", "--module", "b/x.wasm"}, exitUsage, "two modules are called x"},
 		"absent module":      {[]string{"bench", "vm", "--module", filepath.Join(dir, "x.wasm")}, exitNotFound, "run make modules"},
