@@ -85,7 +85,8 @@ func (p sickProcess) Handle(ctx context.Context, call vm.Call) (vm.Output, error
 	case `"PANIC"`:
 		panic("as told")
 	case `"FREEZE"`:
-		return vm.Output{}, syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		select {}
 	case `"FILES"`:
 		return vm.Output{Response: strconv.AppendInt(nil, int64(openAll()), 10)}, nil
 	}
@@ -247,6 +248,39 @@ func TestAPanicInAWorkerIsAnError(t *testing.T) {
 	}
 	if got, err := tell(t, p, "count"); err != nil || got != `"2"` {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+// lateHost answers the first request only when the message that asked is given up.
+type lateHost struct {
+	cancel context.CancelFunc
+	late   bool
+}
+
+func (h *lateHost) Open(ctx context.Context, _ string) ([]byte, error) {
+	if h.late {
+		return []byte("7 bytes"), nil
+	}
+	h.late = true
+	h.cancel()
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestALateAnswerIsNobodyElses gives a message up while its guest waits for data: the
+// next one gets its own.
+func TestALateAnswerIsNobodyElses(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := start(t, open(t, plugin.Options{}), vm.Config{Host: &lateHost{cancel: cancel}})
+	call := vm.Call{Message: []byte(`"file"`), Env: []byte(`{}`), GasLimit: 1e9}
+	if _, err := p.Handle(ctx, call); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+	for range 2 {
+		if got, err := tell(t, p, "file"); err != nil || got != `"7"` {
+			t.Errorf("%s, %v", got, err)
+		}
 	}
 }
 

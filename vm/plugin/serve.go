@@ -98,69 +98,32 @@ func (s *server) accept(listener net.Listener) {
 type session struct {
 	*server
 	*connection
-	process  vm.Process
-	requests chan frame
-	opened   chan frame
-	env      []byte
-
-	mu        sync.Mutex
-	number    uint64             // of the message in hand
-	cancel    context.CancelFunc // of the message in hand
-	cancelled uint64             // the number of the last message that was given up
+	inbox   *inbox
+	process vm.Process
+	env     []byte
 }
 
 // serve answers until the connection ends, which ends its process, too.
 func (s *server) serve(c *connection) {
-	t := &session{server: s, connection: c, requests: make(chan frame), opened: make(chan frame, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		defer cancel()
-		defer close(t.requests)
-		t.read(ctx)
-	})
-	for request := range t.requests {
+	t := &session{server: s, connection: c, inbox: newInbox(c, cancel)}
+	for {
+		request, err := t.inbox.request()
+		if err != nil {
+			break
+		}
+		t.inbox.busy(true)
 		answer := t.answer(ctx, request)
+		t.inbox.busy(false)
 		if err := t.send(answer); err != nil {
 			break
 		}
 	}
 	_ = c.Close()
 	cancel()
-	reading.Wait()
+	t.inbox.close()
 	if t.process != nil {
 		_ = t.process.Close()
-	}
-}
-
-// read takes frames in while a message may be running.
-func (t *session) read(ctx context.Context) {
-	for {
-		f, err := t.receive()
-		if err != nil {
-			return
-		}
-		switch f.kind {
-		case kindCancel:
-			t.mu.Lock()
-			t.cancelled = f.Number
-			if t.cancel != nil && t.number == f.Number {
-				t.cancel()
-			}
-			t.mu.Unlock()
-		case kindOpened:
-			select {
-			case t.opened <- f:
-			default: // nobody asked
-				return
-			}
-		default:
-			select {
-			case t.requests <- f:
-			case <-ctx.Done():
-				return
-			}
-		}
 	}
 }
 
@@ -274,12 +237,7 @@ func (t *session) handle(ctx context.Context, request frame) (frame, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t.mu.Lock()
-	t.number, t.cancel = request.Number, cancel
-	if t.cancelled == request.Number {
-		cancel()
-	}
-	t.mu.Unlock()
+	t.inbox.begin(request.Number, cancel)
 	output, err := t.process.Handle(ctx, vm.Call{Message: request.body[request.EnvBytes:], Env: t.env, GasLimit: request.Gas})
 	if err != nil {
 		answer := failure(err)
@@ -316,20 +274,19 @@ func (t *session) attach(fork string) error {
 }
 
 // Open asks the node for data.
-func (t *session) Open(ctx context.Context, path string) ([]byte, error) {
+func (t *session) Open(_ context.Context, path string) ([]byte, error) {
 	if err := t.send(frame{kind: kindOpen, header: header{Path: path}}); err != nil {
 		return nil, err
 	}
-	select {
-	case f := <-t.opened:
-		switch f.Code {
-		case "":
-			return f.body, nil
-		case "notFound":
-			return nil, vm.ErrNotFound
-		}
-		return nil, hostError{errors.New(f.Error)}
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	f, err := t.inbox.opened()
+	if err != nil {
+		return nil, err
 	}
+	switch f.Code {
+	case "":
+		return f.body, nil
+	case "notFound":
+		return nil, vm.ErrNotFound
+	}
+	return nil, hostError{errors.New(f.Error)}
 }

@@ -53,7 +53,11 @@ func sendSnapshot(c *connection, r vm.SnapshotReader) error {
 // readSnapshot takes one in from the connection.
 func (t *session) readSnapshot() (vm.SnapshotReader, error) {
 	s := vm.NewState()
-	for f := range t.requests {
+	for {
+		f, err := t.inbox.request()
+		if err != nil {
+			return nil, fmt.Errorf("the snapshot is cut off: %w", err)
+		}
 		switch f.kind {
 		case kindSection:
 			_ = s.Section(f.Name, f.body)
@@ -70,5 +74,4 @@ func (t *session) readSnapshot() (vm.SnapshotReader, error) {
 			return nil, fmt.Errorf("frame %d is no part of a snapshot", f.kind)
 		}
 	}
-	return nil, fmt.Errorf("the snapshot is cut off")
 }
