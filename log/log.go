@@ -84,6 +84,9 @@ type Log interface {
 type Proposal struct {
 	// Item is the process or message; nil for a bare assignment.
 	Item *dataitem.Item
+	// Own says that who proposes has just signed the item: its signature is not
+	// verified.
+	Own bool
 	// Process and Message name a bare assignment; ignored when Item is set.
 	Process ao.ID
 	Message ao.ID

@@ -90,7 +90,7 @@ func HeadOf(entry Entry) Head {
 // and message it is about. Refusals are *ao.Error.
 func (p Proposal) Prepare() (Proposal, error) {
 	prepared, err := p.Trust()
-	if err != nil || p.Item == nil {
+	if err != nil || p.Item == nil || p.Own {
 		return prepared, err
 	}
 	if err := p.Item.Verify(); err != nil {

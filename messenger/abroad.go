@@ -66,7 +66,7 @@ func (m *Messenger) assignAnywhere(ctx context.Context, a courier.Assignment) (i
 func (m *Messenger) startAnywhere(ctx context.Context, child *dataitem.Item, parent sender) error {
 	scheduler := child.Tags.Get(ao.TagScheduler)
 	if scheduler == parent.scheduler || m.options.Directory.Own(scheduler) {
-		_, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child})
+		_, _, err := m.options.Log.Append(ctx, aolog.Proposal{Item: child, Own: true})
 		return err
 	}
 	return m.away(func() error { return m.options.Directory.Post(ctx, scheduler, child) })

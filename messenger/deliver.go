@@ -72,7 +72,7 @@ func (m *Messenger) send(ctx context.Context, item *dataitem.Item) error {
 	// round trip to the leader.
 	_, err := m.options.Log.Read(ctx, target, 0)
 	if err == nil {
-		_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: item})
+		_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: item, Own: true})
 		return err
 	}
 	if !errors.Is(err, aolog.ErrProcessUnknown) {
@@ -104,6 +104,6 @@ func (m *Messenger) deliverSpawn(ctx context.Context, effect engine.Effect, pare
 	if err != nil {
 		return []ao.ID{child.ID()}, err
 	}
-	_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: told})
+	_, _, err = m.options.Log.Append(ctx, aolog.Proposal{Item: told, Own: true})
 	return []ao.ID{child.ID(), told.ID()}, err
 }
