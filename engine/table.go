@@ -284,17 +284,6 @@ func (t *table) goal(p *process) (evaluated reach, want goal, behind bool) {
 	return p.evaluated, p.want, p.behind
 }
 
-// progress gives how far a process has come, if the table knows.
-func (t *table) progress(id ao.ID) (evaluated reach, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p, ok := t.rows[id]
-	if !ok || !p.known {
-		return reach{}, false
-	}
-	return p.evaluated, true
-}
-
 // lagging marks all processes that are behind and gives those that were not
 // marked before: the caller puts the marks into the store.
 func (t *table) lagging() (processes []ao.ID) {
