@@ -393,3 +393,32 @@ func TestAWeekOfTicksIsCaughtUpWith(t *testing.T) {
 		t.Error("nobody was told how far it was")
 	}
 }
+
+// TestResultsFromBeforeThereWereCrons go on where there are none, and are refused
+// where every result would be another.
+func TestResultsFromBeforeThereWereCrons(t *testing.T) {
+	b := newBench(t, nil)
+	plain, ticking := b.spawn(), b.spawn(cron("1-minute", "")...)
+	for _, process := range []ao.ID{plain, ticking} {
+		b.result(process, b.send(process, "add a"))
+	}
+	b.close()
+	err := b.db.Update(func(txn *badger.Txn) error {
+		for _, process := range []ao.ID{plain, ticking} {
+			if err := txn.Set(idKey(keyProgress, process), []byte{0, 0, 0, 0, 0, 0, 0, 2}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.open()
+	if got := b.output(plain, b.send(plain, "add b")); got != `",a,b"` {
+		t.Errorf("without crons: %s", got)
+	}
+	if _, err := b.Result(t.Context(), ticking, b.send(ticking, "add b")); ao.CodeOf(err) != ao.CodeUnprocessable || !strings.Contains(err.Error(), "evaluated without them") {
+		t.Errorf("with crons: %v", err)
+	}
+}
