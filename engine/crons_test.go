@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -243,6 +244,7 @@ func testTicksHoweverTheyCame(t *testing.T, random *rand.Rand) {
 		b.passTime(process)
 		want = append(want, b.history(process))
 		b.checkTicks(process, blocks, want[len(want)-1])
+		b.checkPages(process)
 		err := b.Replay(t.Context(), process, []string{"test", "test"}, func(r Replay) error {
 			if r.Divergence != nil || r.Done && r.Messages != uint64(len(want[len(want)-1])) {
 				t.Errorf("a replay comes to %+v", r)
@@ -333,6 +335,49 @@ func (b *bench) checkTicks(process ao.ID, blocks blockList, history []string) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		b.Errorf("the history of process %s (-want +got):\n%s", process, diff)
+	}
+}
+
+// checkPages goes through results page by page: each cursor leads to the next one.
+func (b *bench) checkPages(process ao.ID) {
+	b.Helper()
+	for _, crons := range []bool{false, true} {
+		all, err := b.Results(b.Context(), process, ResultsQuery{Limit: 1e6, Crons: crons})
+		if err != nil {
+			b.Fatal(err)
+		}
+		down, err := b.Results(b.Context(), process, ResultsQuery{Limit: 1e6, Crons: crons, Descending: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		slices.Reverse(down.Evaluations)
+		if diff := cmp.Diff(all, down); diff != "" {
+			b.Errorf("results of process %s (-up +down):\n%s", process, diff)
+		}
+		var paged ResultsPage
+		for query := (ResultsQuery{Limit: 7, Crons: crons}); ; {
+			page, err := b.Results(b.Context(), process, query)
+			if err != nil {
+				b.Fatal(err)
+			}
+			paged.Evaluations = append(paged.Evaluations, page.Evaluations...)
+			if !page.HasNext {
+				break
+			}
+			last := page.Evaluations[len(page.Evaluations)-1]
+			cursor, err := ParseCursor(EncodeCursor(CursorOf(last, false)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			query.From = &cursor
+			upTo, err := b.Results(b.Context(), process, ResultsQuery{Limit: 1e6, Crons: crons, To: &cursor})
+			if err != nil || len(upTo.Evaluations) != len(paged.Evaluations) {
+				b.Errorf("%d results of process %s up to %s, %v, want %d", len(upTo.Evaluations), process, place{last.Nonce, last.Tick}, err, len(paged.Evaluations))
+			}
+		}
+		if diff := cmp.Diff(all, paged); diff != "" {
+			b.Errorf("results of process %s (-all +paged):\n%s", process, diff)
+		}
 	}
 }
 
