@@ -65,3 +65,23 @@ func TestIntervalsAreReadAsTheReferenceReadsThem(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseCrons(f *testing.F) {
+	for _, interval := range []string{"10-seconds", "1.5 - Minutes", "60000", "5-blocks", "1-month", "-", "9999999999999999999-years"} {
+		f.Add("Cron-Tag-Action", interval)
+	}
+	f.Fuzz(func(t *testing.T, name, interval string) {
+		crons, err := ParseCrons(dataitem.Tags{{Name: TagCronInterval, Value: interval}, {Name: name, Value: interval}})
+		if err != nil {
+			if CodeOf(err) != CodeInvalid {
+				t.Errorf("the error is %v", err)
+			}
+			return
+		}
+		for _, cron := range crons {
+			if cron.Every < 0 || cron.Interval != interval || len(cron.Tags) > 1 {
+				t.Errorf("%q gives %+v", interval, crons)
+			}
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -243,6 +244,7 @@ func testTicksHoweverTheyCame(t *testing.T, random *rand.Rand) {
 		b.passTime(process)
 		want = append(want, b.history(process))
 		b.checkTicks(process, blocks, want[len(want)-1])
+		b.checkPages(process)
 		err := b.Replay(t.Context(), process, []string{"test", "test"}, func(r Replay) error {
 			if r.Divergence != nil || r.Done && r.Messages != uint64(len(want[len(want)-1])) {
 				t.Errorf("a replay comes to %+v", r)
@@ -336,6 +338,49 @@ func (b *bench) checkTicks(process ao.ID, blocks blockList, history []string) {
 	}
 }
 
+// checkPages goes through results page by page: each cursor leads to the next one.
+func (b *bench) checkPages(process ao.ID) {
+	b.Helper()
+	for _, crons := range []bool{false, true} {
+		all, err := b.Results(b.Context(), process, ResultsQuery{Limit: 1e6, Crons: crons})
+		if err != nil {
+			b.Fatal(err)
+		}
+		down, err := b.Results(b.Context(), process, ResultsQuery{Limit: 1e6, Crons: crons, Descending: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		slices.Reverse(down.Evaluations)
+		if diff := cmp.Diff(all, down); diff != "" {
+			b.Errorf("results of process %s (-up +down):\n%s", process, diff)
+		}
+		var paged ResultsPage
+		for query := (ResultsQuery{Limit: 7, Crons: crons}); ; {
+			page, err := b.Results(b.Context(), process, query)
+			if err != nil {
+				b.Fatal(err)
+			}
+			paged.Evaluations = append(paged.Evaluations, page.Evaluations...)
+			if !page.HasNext {
+				break
+			}
+			last := page.Evaluations[len(page.Evaluations)-1]
+			cursor, err := ParseCursor(EncodeCursor(CursorOf(last, false)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			query.From = &cursor
+			upTo, err := b.Results(b.Context(), process, ResultsQuery{Limit: 1e6, Crons: crons, To: &cursor})
+			if err != nil || len(upTo.Evaluations) != len(paged.Evaluations) {
+				b.Errorf("%d results of process %s up to %s, %v, want %d", len(upTo.Evaluations), process, place{last.Nonce, last.Tick}, err, len(paged.Evaluations))
+			}
+		}
+		if diff := cmp.Diff(all, paged); diff != "" {
+			b.Errorf("results of process %s (-all +paged):\n%s", process, diff)
+		}
+	}
+}
+
 // lines collects what is logged.
 type lines struct {
 	mu   sync.Mutex
@@ -391,5 +436,34 @@ func TestAWeekOfTicksIsCaughtUpWith(t *testing.T) {
 	}
 	if logged.count("catching up with crons") < 2 || logged.count(`"of":`) < 2 || logged.count("caught up with crons") != 1 {
 		t.Error("nobody was told how far it was")
+	}
+}
+
+// TestResultsFromBeforeThereWereCrons go on where there are none, and are refused
+// where every result would be another.
+func TestResultsFromBeforeThereWereCrons(t *testing.T) {
+	b := newBench(t, nil)
+	plain, ticking := b.spawn(), b.spawn(cron("1-minute", "")...)
+	for _, process := range []ao.ID{plain, ticking} {
+		b.result(process, b.send(process, "add a"))
+	}
+	b.close()
+	err := b.db.Update(func(txn *badger.Txn) error {
+		for _, process := range []ao.ID{plain, ticking} {
+			if err := txn.Set(idKey(keyProgress, process), []byte{0, 0, 0, 0, 0, 0, 0, 2}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.open()
+	if got := b.output(plain, b.send(plain, "add b")); got != `",a,b"` {
+		t.Errorf("without crons: %s", got)
+	}
+	if _, err := b.Result(t.Context(), ticking, b.send(ticking, "add b")); ao.CodeOf(err) != ao.CodeUnprocessable || !strings.Contains(err.Error(), "evaluated without them") {
+		t.Errorf("with crons: %v", err)
 	}
 }

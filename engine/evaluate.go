@@ -61,9 +61,19 @@ func (e *Engine) load(p *process) error {
 	if p.known {
 		return nil
 	}
-	next, err := e.store.next(p.id)
+	next, cronless, err := e.store.progress(p.id)
 	if err != nil {
 		return fmt.Errorf("read progress of process %s: %w", p.id, err)
+	}
+	if cronless {
+		crons, err := e.schedule(e.running, p.id)
+		if err == nil && crons != nil {
+			err = ao.Errorf(ao.CodeUnprocessable,
+				"process %s has crons and was evaluated without them, by an earlier version: move the node's directory of results away, and start again", p.id)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	behind, err := e.store.has(idKey(keyLag, p.id))
 	if err != nil {

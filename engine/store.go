@@ -43,33 +43,45 @@ func (s *store) has(key []byte) (bool, error) {
 
 // next gives the first place of a process that may come and has no evaluation.
 func (s *store) next(process ao.ID) (place, error) {
+	next, _, err := s.progress(process)
+	return next, err
+}
+
+// progress also says whether that was stored before there were crons.
+func (s *store) progress(process ao.ID) (next place, cronless bool, err error) {
 	value, err := s.get(idKey(keyProgress, process))
 	switch {
 	case errors.Is(err, badger.ErrKeyNotFound):
-		return place{}, nil
+		return next, false, nil
 	case err != nil:
-		return place{}, err
+		return next, false, err
 	}
-	return decodeProgress(value)
+	next, err = decodeProgress(value)
+	return next, len(value) == cronlessProgressBytes, err
 }
+
+const (
+	progressBytes         = 8 + 8
+	cronlessProgressBytes = 8
+)
 
 func encodeProgress(next place) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, next.nonce), next.tick)
 }
 
-// decodeProgress also reads a nonce alone, as it was stored before there were
-// crons: every message before it is evaluated.
+// decodeProgress also reads a nonce alone: every message before it is evaluated, and
+// no tick.
 func decodeProgress(b []byte) (next place, err error) {
 	switch len(b) {
-	case 16:
+	case progressBytes:
 		return place{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
-	case 8:
+	case cronlessProgressBytes:
 		if nonce := binary.BigEndian.Uint64(b); nonce > 0 {
 			return place{nonce - 1, 1}, nil
 		}
 		return place{}, nil
 	}
-	return place{}, fmt.Errorf("stored progress has %d bytes, not 16", len(b))
+	return place{}, fmt.Errorf("stored progress has %d bytes, not %d", len(b), progressBytes)
 }
 
 func (s *store) record(process ao.ID, at place) (record, error) {

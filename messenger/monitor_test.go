@@ -3,6 +3,7 @@ package messenger
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -344,6 +345,38 @@ func TestAFailureIsTriedAgain(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		if ticks := m.clock.of(cron).ticks; ticks < 25 {
 			t.Errorf("%d ticks in 26 s", ticks)
+		}
+		m.close(monitor)
+	})
+}
+
+// TestTenThousandProcessesCostNothingBetweenTheirTicks has each tick every ten
+// minutes.
+func TestTenThousandProcessesCostNothingBetweenTheirTicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMonitored(t)
+		const count = 10_000
+		var crons []*clockworkCron
+		for i := range count {
+			process := logtest.Spawn(t, m.log, strconv.Itoa(i))
+			crons = append(crons, m.clock.add(t, process, 10*time.Minute))
+			m.watch(process, true)
+			time.Sleep(60 * time.Millisecond)
+		}
+		monitor := m.open(func(o *MonitorOptions) { o.RefreshMS = 3_600_000 })
+		time.Sleep(25 * time.Minute)
+		synctest.Wait()
+		heads, promises := m.log.asked()
+		var ticks uint64
+		for _, cron := range crons {
+			got := m.clock.of(cron)
+			ticks += got.ticks
+			if got.ticks < 2 || got.lateMS > 100 {
+				t.Fatalf("%d ticks, up to %d ms late", got.ticks, got.lateMS)
+			}
+		}
+		if uint64(promises) != ticks || uint64(heads) > ticks+count {
+			t.Errorf("%d ticks took %d promises, and %d times the head was asked for", ticks, promises, heads)
 		}
 		m.close(monitor)
 	})

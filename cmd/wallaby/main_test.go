@@ -284,6 +284,7 @@ func TestCommandsAgainstANode(t *testing.T) {
 	if got := mustRun(t, "send", process, "--action", "Eval", "--data", "return x", "--wait"); got != "20" {
 		t.Errorf("the dry run left a trace: x is %q", got)
 	}
+	testCrons(t, n, process)
 	unknown := runCommand(t, "", "result", process, strings.Repeat("A", 43))
 	if unknown.code != exitNotFound {
 		t.Errorf("an unknown message: exit %d, %s", unknown.code, unknown.stderr)
@@ -292,4 +293,29 @@ func TestCommandsAgainstANode(t *testing.T) {
 	if len(published) != 43 || mustRun(t, "publish", module, "--tag", "Name=again") != published {
 		t.Errorf("publishing twice gave %q and something else", published)
 	}
+}
+
+// testCrons has a process monitored, and looks at how it stands.
+func testCrons(t *testing.T, n *node.Node, without string) {
+	t.Helper()
+	clock := mustRun(t, "spawn", "aos2_0_6", "--tag", "Cron-Interval=1-hour")
+	if got := mustRun(t, "cron", "list"); !strings.Contains(got, clock) || !strings.Contains(got, "1-hour") || strings.Contains(got, without) {
+		t.Errorf("the list is:\n%s", got)
+	}
+	mustRun(t, "monitor", clock, "--skip")
+	if got := runCommand(t, "", "monitor", clock); got.code != exitError || !strings.Contains(got.stderr, "already being monitored") {
+		t.Errorf("monitored twice: exit %d, %s", got.code, got.stderr)
+	}
+	var list []node.CronsInfo
+	if err := json.Unmarshal([]byte(mustRun(t, "cron", "list", clock, "-o", "json")), &list); err != nil || len(list) != 1 || !list[0].Watched || list[0].NextMS == 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	dir := n.Info().DataDir
+	if got := runCommand(t, "", "cron", "skip", clock, "--data-dir", dir); got.code != exitError || !strings.Contains(got.stderr, "no ticks of process") {
+		t.Errorf("nothing to skip: exit %d, %s", got.code, got.stderr)
+	}
+	if got := runCommand(t, "", "cron", "skip", without, "--data-dir", dir); got.code != exitNotFound || !strings.Contains(got.stderr, "has no crons") {
+		t.Errorf("no crons: exit %d, %s", got.code, got.stderr)
+	}
+	mustRun(t, "unmonitor", clock)
 }
