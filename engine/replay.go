@@ -39,7 +39,7 @@ type ReplayDivergence struct {
 	Message ao.ID  `json:"message"`
 	VM      string `json:"vm"`
 	Result  string `json:"result"`
-	Against string `json:"against"` // a machine's name, or "stored"
+	Against string `json:"against"` // a machine's name, "stored", or whose claim it is
 	Wanted  string `json:"wanted"`
 }
 
@@ -56,6 +56,12 @@ const (
 // and now and then the states. progress is called now and then and at the end;
 // its error ends the replay. Nothing is stored.
 func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, progress func(Replay) error) error {
+	return e.ReplayWith(ctx, process, ReplayOptions{Machines: machines, Progress: progress})
+}
+
+// ReplayWith is Replay with more to say about it.
+func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions) error {
+	machines, progress := o.Machines, o.Progress
 	if len(machines) == 0 || len(machines) > replayMachinesMax {
 		return ao.Errorf(ao.CodeInvalid, "name one to %d virtual machines, not %d", replayMachinesMax, len(machines))
 	}
@@ -66,7 +72,7 @@ func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, p
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.running, cancel)()
-	r := &replayer{engine: e, seen: map[ao.ID]bool{}, told: e.options.Now(), progress: progress}
+	r := &replayer{engine: e, options: o, seen: map[ao.ID]bool{}, told: e.options.Now(), progress: progress}
 	r.state.Process = process
 	defer r.close()
 	for _, name := range machines {
@@ -95,6 +101,7 @@ var errDiverged = errors.New("machines came to different results")
 // replayer is a replay in progress.
 type replayer struct {
 	engine   *Engine
+	options  ReplayOptions
 	lives    []*live
 	hashes   []ao.ID
 	state    Replay
@@ -163,6 +170,9 @@ func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
 	r.state.Messages++
 	if stored, err := r.engine.store.record(entry.Process, entry.Nonce); err == nil && string(stored.result) != string(first) {
 		return r.diverge(entry.Nonce, id, 0, string(first), "stored", string(stored.result))
+	}
+	if err := r.result(entry, id, first); err != nil {
+		return err
 	}
 	if entry.Nonce%replayRootEvery == replayRootEvery-1 {
 		if err := r.compareRoots(entry.Nonce); err != nil {

@@ -153,10 +153,8 @@ func TestAFileIsALog(t *testing.T) {
 	if diff := cmp.Diff([]uint64{2, 3, 4, 5}, nonces); diff != "" {
 		t.Fatal(diff)
 	}
-	for _, id := range []ao.ID{head.Assignment} {
-		if nonce, err := l.Find(ctx, process, id); err != nil || nonce != 7 {
-			t.Fatalf("find %s: %d, %v", id, nonce, err)
-		}
+	if nonce, err := l.Find(ctx, process, head.Assignment); err != nil || nonce != 7 {
+		t.Fatalf("find the newest assignment: %d, %v", nonce, err)
 	}
 	if nonce, err := l.Find(ctx, process, process); err != nil || nonce != 0 {
 		t.Fatalf("find the process: %d, %v", nonce, err)
@@ -166,6 +164,12 @@ func TestAFileIsALog(t *testing.T) {
 	}
 	if skips, err := l.Skips(ctx, process, 3); err != nil || len(skips) != 1 || skips[0].UntilMS-skips[0].FromMS != 500 {
 		t.Fatalf("skips %+v, %v", skips, err)
+	}
+	if item, err := l.Item(ctx, fixture.elsewhere().ID()); err != nil || string(item.Data) != "elsewhere" {
+		t.Fatalf("item: %v", err)
+	}
+	if _, err := l.Item(ctx, ao.ID{1}); ao.CodeOf(err) != ao.CodeNotFound {
+		t.Fatalf("an item that is not there: %v", err)
 	}
 	if _, err := l.Read(ctx, process, 8); !errors.Is(err, aolog.ErrEntryUnknown) {
 		t.Fatalf("a nonce that is not there: %v", err)
@@ -207,9 +211,12 @@ func TestAFileIsResumed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := Resume(disk)
+		w, had, err := Resume(disk)
 		if err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if had > 0 && w.Entries() != had-1 {
+			t.Fatalf("%d bytes: %d entries are left of %d", size, w.Entries(), had)
 		}
 		// A source tells again what belongs to the place that is asked for.
 		going := false
@@ -246,7 +253,7 @@ func TestADamagedFileIsNotResumed(t *testing.T) {
 	}
 	defer disk.Close()
 	var damage *Damage
-	if _, err := Resume(disk); !errors.As(err, &damage) || damage.Nonce != 1 {
+	if _, _, err := Resume(disk); !errors.As(err, &damage) || damage.Nonce != 1 {
 		t.Fatalf("got %v", err)
 	}
 	if info, err := disk.Stat(); err != nil || info.Size() != int64(len(b)) {

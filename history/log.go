@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
@@ -15,6 +16,7 @@ type Log struct {
 	file  *File
 	head  aolog.Head
 	skips map[uint64][]aolog.Skip
+	items map[ao.ID]int64 // where items of bare assignments begin
 }
 
 var _ aolog.Log = (*Log)(nil)
@@ -23,7 +25,7 @@ var _ aolog.Log = (*Log)(nil)
 // beginning on.
 func NewLog(file *File) (*Log, error) {
 	process := file.header.Process
-	l := &Log{file: file, skips: map[uint64][]aolog.Skip{}}
+	l := &Log{file: file, skips: map[uint64][]aolog.Skip{}, items: map[ao.ID]int64{}}
 	if file.end.Entries != file.end.Head+1 {
 		return nil, ao.Errorf(ao.CodeUnprocessable, "the history has %d entries and ends at nonce %d: some are missing", file.end.Entries, file.end.Head)
 	}
@@ -44,7 +46,30 @@ func NewLog(file *File) (*Log, error) {
 		l.skips[s.Nonce] = append(l.skips[s.Nonce], s)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = file.Others(KindItem, func(r Record) error {
+		item, err := r.Item()
+		if err == nil {
+			l.items[item.ID()] = r.Offset
+		}
+		return err
+	})
 	return l, err
+}
+
+// Item gives an item that a bare assignment names.
+func (l *Log) Item(_ context.Context, id ao.ID) (*dataitem.Item, error) {
+	offset, ok := l.items[id]
+	if !ok {
+		return nil, ao.Errorf(ao.CodeNotFound, "item %s was assigned by name and is not in the history", id)
+	}
+	r, err := l.file.at(offset)
+	if err != nil {
+		return nil, err
+	}
+	return r.Item()
 }
 
 // entry reads a record of the log.

@@ -171,6 +171,15 @@ func (r Record) Entry() (e aolog.Entry, err error) {
 	return e, nil
 }
 
+// AssignedItem reads the item in a record of an entry or a claim.
+func (r Record) AssignedItem() (*dataitem.Item, error) {
+	_, item, err := r.parts()
+	if err != nil {
+		return nil, err
+	}
+	return dataitem.Parse(item)
+}
+
 // Item reads the item of a record that is one.
 func (r Record) Item() (*dataitem.Item, error) { return dataitem.Parse(r.Payload) }
 

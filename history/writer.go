@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // indexEvery is how many entries share one line of the index.
@@ -56,6 +57,11 @@ func (w *Writer) Next() uint64 {
 
 // Entries is how many entries the file has.
 func (w *Writer) Entries() uint64 { return w.entries }
+
+// HasModule reports whether the file has a module.
+func (w *Writer) HasModule() bool {
+	return slices.ContainsFunc(w.places, func(p place) bool { return p.kind == KindModule })
+}
 
 // Write appends a record that is no header, index or end.
 func (w *Writer) Write(r Record) error {
