@@ -87,7 +87,7 @@ func (a *app) importHistory(ctx context.Context, process ao.ID, f importFlags) (
 	if err == nil && f.module && !w.HasModule() {
 		err = a.importModule(ctx, w, out, items)
 	}
-	if err != nil && w.Entries() == 0 && out != nil {
+	if err != nil && before == 0 && w.Entries() == 0 && out != nil {
 		return errors.Join(err, os.Remove(f.out))
 	}
 	// What is here is worth keeping, whatever comes next.
