@@ -56,7 +56,7 @@ finding means is in docs/formats/aolog.md.`,
 				return err
 			}
 			if !report.OK() {
-				return verificationError{fmt.Errorf("%s: %d findings are wrong and %d unproven", args[0], report.Wrong, report.Unproven)}
+				return verificationError{fmt.Errorf("%s does not verify: %d wrong, %d unproven", args[0], report.Wrong, report.Unproven)}
 			}
 			return nil
 		},
