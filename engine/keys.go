@@ -22,6 +22,7 @@ import (
 //	ep hash             snapshot page, compressed
 //	ef hash process     reference of a process's snapshots to a page
 //	ec process          choice of a virtual machine, as JSON
+//	ey process nonce    hash of a replay's results up to a snapshot of its state
 //	ei process          mark: a snapshot of the process is being written
 const (
 	keyRecord    = "er"
@@ -38,6 +39,7 @@ const (
 	keyReference = "ef"
 	keyIntent    = "ei"
 	keyChoice    = "ec"
+	keyReplay    = "ey"
 )
 
 func idKey(prefix string, id ao.ID) []byte {

@@ -80,7 +80,14 @@ func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions)
 			return err
 		}
 	}
-	err = e.options.Log.Range(ctx, process, 0, head.Nonce, func(entry aolog.Entry) error { return r.step(ctx, entry) })
+	from, err := r.resume(ctx, process)
+	if err == nil && o.Begin != nil {
+		err = o.Begin(from)
+	}
+	if err != nil {
+		return fmt.Errorf("replay process %s: %w", process, err)
+	}
+	err = e.options.Log.Range(ctx, process, from, head.Nonce, func(entry aolog.Entry) error { return r.step(ctx, entry) })
 	if errors.Is(err, errDiverged) {
 		err = nil
 	}
@@ -107,6 +114,7 @@ type replayer struct {
 	state    Replay
 	seen     map[ao.ID]bool
 	told     time.Time
+	kept     time.Time // when the state was kept last
 	progress func(Replay) error
 }
 
@@ -172,6 +180,9 @@ func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
 		return r.diverge(entry.Nonce, id, 0, string(first), "stored", string(stored.result))
 	}
 	if err := r.result(entry, id, first); err != nil {
+		return err
+	}
+	if err := r.keep(entry); err != nil {
 		return err
 	}
 	if entry.Nonce%replayRootEvery == replayRootEvery-1 {

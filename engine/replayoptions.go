@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -18,6 +19,18 @@ type ReplayOptions struct {
 	Result func(ReplayResult) error
 	// Claimed gives what somebody says that the result is, if it is not equal.
 	Claimed func(ReplayResult) (*ReplayClaim, error)
+
+	// Keep has the state kept in the engine's store every KeepAfter (10 s), so that
+	// the same replay goes on from there when it was stopped. It is called before, to
+	// make sure that the results told so far are safe. For an engine that does nothing
+	// else: its snapshots would be taken for those of its evaluations.
+	Keep      func() error
+	KeepAfter time.Duration
+	// Have is how many results of a replay that was stopped are known: it goes on no
+	// later than after those.
+	Have uint64
+	// Begin is told which nonce comes first; nil: nobody is.
+	Begin func(nonce uint64) error
 }
 
 // ReplayResult is one result of a replay.

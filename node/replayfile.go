@@ -23,6 +23,9 @@ type FileReplay struct {
 	Module *engine.Module
 	// CacheDir keeps compiled modules; "": nothing is kept.
 	CacheDir string
+	// StateDir keeps the state, for a replay that is stopped to go on; "": nothing is
+	// kept, and Keep is not called.
+	StateDir string
 	// PluginDirs are searched for virtual machines.
 	PluginDirs []string
 	// EvaluationTimeoutMS is as in Options.
@@ -50,7 +53,7 @@ func ReplayFile(ctx context.Context, o FileReplay) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := openMemory()
+	db, err := o.openStore()
 	if err != nil {
 		return err
 	}
@@ -66,8 +69,12 @@ func ReplayFile(ctx context.Context, o FileReplay) (err error) {
 	return e.ReplayWith(ctx, o.File.Header().Process, o.ReplayOptions)
 }
 
-// openMemory makes a store that an engine can do without: a replay stores nothing.
-func openMemory() (*kv.DB, error) {
+// openStore opens the engine's store, in memory if nothing is kept.
+func (o *FileReplay) openStore() (*kv.DB, error) {
+	if o.StateDir != "" {
+		return openState(o.StateDir, func(error) {})
+	}
+	o.Keep = nil
 	db, err := kv.Open(badger.DefaultOptions("").WithInMemory(true).WithMemTableSize(8<<20).WithNumCompactors(2).WithDetectConflicts(false), nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a store in memory: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -113,6 +114,44 @@ func TestAStrangerChecksAProcess(t *testing.T) {
 			if failed.code != exitVerification || !strings.Contains(failed.stderr, "differs at nonce 3") {
 				t.Errorf("against %s: %+v", against, failed)
 			}
+		}
+	})
+	t.Run("a replay that was stopped goes on", func(t *testing.T) {
+		whole, err := os.ReadFile(path("results.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after engine.Replay
+		mustDecode(t, mustRun(t, "replay", path("node.aolog"), "-o", "json"), &before)
+		stopped := runCommand(t, "", "replay", path("node.aolog"), "--against", path("lie.jsonl"), "--results", path("stopped.jsonl"), "--keep-every", "1ns")
+		if stopped.code != exitVerification {
+			t.Fatalf("it did not stop: %+v", stopped)
+		}
+		file, err := os.OpenFile(path("stopped.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = file.WriteString(`{"nonce":4,"mess`)
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		// What was given before is still compared.
+		early := strings.Replace(string(whole), `"data":"1"`, `"data":"2"`, 1)
+		if err := os.WriteFile(path("early.jsonl"), []byte(early), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"replay", path("node.aolog"), "-o", "json", "--results", path("stopped.jsonl")}
+		if failed := runCommand(t, "", append(args, "--against", path("early.jsonl"))...); failed.code != exitVerification || !strings.Contains(failed.stderr, "differs at nonce 2: it has given") {
+			t.Fatalf("against an early lie: %+v", failed)
+		}
+		mustDecode(t, mustRun(t, append(args, "--against", path("results.jsonl"))...), &after)
+		if after.Machines[0].Results != before.Machines[0].Results || after.Machines[0].Root != before.Machines[0].Root || after.Messages != before.Messages {
+			t.Errorf("stopped %+v, at one go %+v", after, before)
+		}
+		if got, err := os.ReadFile(path("stopped.jsonl")); err != nil || !bytes.Equal(got, whole) {
+			t.Errorf("the results are %s, %v", got, err)
+		}
+		if _, err := os.Stat(path("stopped.jsonl.state")); err == nil {
+			t.Error("the state of a replay that is done was left behind")
 		}
 	})
 	t.Run("a history that is altered is refused", func(t *testing.T) {

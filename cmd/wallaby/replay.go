@@ -32,7 +32,8 @@ exit code 3. Nothing is stored. Ask the node on its own machine.
 Of a history file, replay runs everything itself and needs no node. --against
 compares each result with what a compute unit says, or a file of results; gas is
 not compared, since metering is not a part of the protocol. --results writes every
-result as it comes. Signatures are not checked: run wallaby verify.`,
+result as it comes; a replay that was stopped goes on when it is told the same file
+again. Signatures are not checked: run wallaby verify.`,
 		Example: `  wallaby replay PID --vm wazero
   wallaby replay PID --vm wazero,wasmer,wasmtime
   wallaby replay history.aolog --against http://127.0.0.1:4000

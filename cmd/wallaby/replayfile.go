@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -23,11 +22,13 @@ type replayFlags struct {
 	machines                 []string
 	against, results, module string
 	plugins                  []string
+	keepEvery                time.Duration
 }
 
 func (f *replayFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.against, "against", "", "compare with a compute unit, by its `URL`, or with a file of results")
 	flags.StringVar(&f.results, "results", "", "write every result to this `FILE`, one a line")
+	flags.DurationVar(&f.keepEvery, "keep-every", 10*time.Second, "with --results: keep the state this often, to go on from")
 	flags.StringVar(&f.module, "module", "", "the module's `FILE.wasm`, if the history has none")
 	flags.StringArrayVar(&f.plugins, "plugin-dir", nil, "look for virtual machines in this `DIR`, too (repeatable)")
 }
@@ -74,16 +75,19 @@ func (a *app) replayHistory(ctx context.Context, path string, f replayFlags) (er
 		return err
 	}
 	defer claims.close()
-	results, err := openResults(f.results)
+	results, err := openResults(f.results, file)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, results.close()) }()
+	defer func() { err = errors.Join(err, results.close(err == nil)) }()
+	replay.StateDir = results.stateDir()
 	progress := a.newBar("replay")
 	defer progress.close()
 	var state engine.Replay
 	replay.ReplayOptions = engine.ReplayOptions{
 		Machines: f.machines, Result: results.write, Claimed: claims.compare,
+		Keep: results.flush, KeepAfter: f.keepEvery, Have: results.have(),
+		Begin: func(nonce uint64) error { return results.begin(nonce, claims.compare) },
 		Progress: func(s engine.Replay) error {
 			state = s
 			progress.show(s.Messages, file.End().Entries)
@@ -146,42 +150,4 @@ func (f *replayFlags) moduleOf(file *history.File) (*engine.Module, error) {
 		return nil, fmt.Errorf("the process names no module: %w", err)
 	}
 	return &engine.Module{ID: id, Owner: ao.ID{}.String(), Tags: tags, Bytes: code}, nil
-}
-
-// resultsFile is where results go as they come; without a file they go nowhere.
-type resultsFile struct {
-	file *os.File
-	to   *bufio.Writer
-}
-
-func openResults(path string) (*resultsFile, error) {
-	if path == "" {
-		return &resultsFile{}, nil
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return nil, fmt.Errorf("write results: %w", err)
-	}
-	return &resultsFile{file, bufio.NewWriter(file)}, nil
-}
-
-func (r *resultsFile) write(result engine.ReplayResult) error {
-	if r.file == nil {
-		return nil
-	}
-	line, err := json.Marshal(result)
-	if err == nil {
-		_, err = r.to.Write(append(line, '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("write results: %w", err)
-	}
-	return nil
-}
-
-func (r *resultsFile) close() error {
-	if r.file == nil {
-		return nil
-	}
-	return errors.Join(r.to.Flush(), r.file.Close())
 }
