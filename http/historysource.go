@@ -38,7 +38,8 @@ type HistoryOptions struct {
 	Kind string
 	// Items gives what the source does not tell exactly; nil: nobody does.
 	Items ItemSource
-	HTTP  *http.Client
+	// HTTP speaks to the source, which is whatever host the caller names.
+	HTTP *http.Client
 	// Limit is how many entries are asked for at once (500).
 	Limit int
 }
@@ -47,9 +48,6 @@ type HistoryOptions struct {
 // it is if the options do not say.
 func NewHistorySource(ctx context.Context, process ao.ID, o HistoryOptions) (history.Source, error) {
 	o.URL = strings.TrimRight(o.URL, "/")
-	if o.HTTP == nil {
-		o.HTTP = &http.Client{}
-	}
 	if o.Limit <= 0 {
 		o.Limit = 500
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -107,7 +108,7 @@ func (f importFlags) items() *aohttp.GatewayItems {
 	if base == "" {
 		return nil
 	}
-	return &aohttp.GatewayItems{Gateway: &arweave.Client{BaseURL: base}}
+	return &aohttp.GatewayItems{Gateway: &arweave.Client{BaseURL: base, HTTP: &http.Client{}}}
 }
 
 func (f importFlags) isURL() bool {
@@ -118,7 +119,7 @@ func (f importFlags) source(ctx context.Context, process ao.ID, items *aohttp.Ga
 	if !f.isURL() {
 		return history.FileSource{Path: f.from, Open: func() (io.ReadCloser, error) { return os.Open(f.from) }}, nil
 	}
-	o := aohttp.HistoryOptions{URL: f.from, Kind: f.kind}
+	o := aohttp.HistoryOptions{URL: f.from, Kind: f.kind, HTTP: &http.Client{}}
 	if items != nil {
 		o.Items = items
 	}
