@@ -57,6 +57,7 @@ func newChecker(header Header, options VerifyOptions) *checker {
 		places: map[uint64]placed{}, messages: map[ao.ID]uint64{}, bare: map[ao.ID][]uint64{},
 	}
 	c.report.Process, c.report.Source = header.Process, header.Source
+	c.report.Schedulers, c.report.Findings = []string{}, []Finding{} // never null in JSON
 	return c
 }
 

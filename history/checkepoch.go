@@ -32,6 +32,9 @@ func (c *checker) opening(n *inspection) {
 		c.wrong(o.Head.Nonce, WhatOpening, describe(want), "epoch %d goes on from %s", o.Head.Epoch+1, describe(got))
 	}
 	c.wish(n)
+	if c.epoch == 0 && (c.process == nil || !c.process.Tags.Has(ao.TagSequencing)) {
+		c.mode = o.Before // which the scheduler has chosen
+	}
 	c.tellUnattested(c.next)
 	c.epoch, c.epochFrom, c.mode = o.Head.Epoch+1, c.next, o.Mode
 	c.promised = max(c.promised, o.Head.PromisedMS)

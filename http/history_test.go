@@ -169,6 +169,45 @@ func TestASchedulersJSONBecomesWhatWasSigned(t *testing.T) {
 	}
 }
 
+// TestEntriesOfOneMillisecondAreNotLost pages by time through a scheduler that does
+// not know nonces and gives many entries one time.
+func TestEntriesOfOneMillisecondAreNotLost(t *testing.T) {
+	u := newUnits(t, nil)
+	process, items := orderedHistory(u)
+	all := decode[ListJSON](t, u.get(u.su.URL+"/"+process.String())).Edges
+	timeOf := func(e EdgeJSON) int64 {
+		ms, _ := strconv.ParseInt(e.Node.Assignment.Tags.Get(ao.TagTimestamp), 10, 64)
+		return ms
+	}
+	for i, edge := range all {
+		for j, tag := range edge.Node.Assignment.Tags {
+			if tag.Name == ao.TagTimestamp {
+				edge.Node.Assignment.Tags[j].Value = strconv.Itoa(1_700_000_000_000 + (i+3)/7) // 4 entries, 6 entries
+			}
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, _ := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		var list ListJSON
+		for _, edge := range all {
+			if timeOf(edge) <= from {
+				continue
+			}
+			if list.PageInfo.HasNextPage = len(list.Edges) == limit; list.PageInfo.HasNextPage {
+				break
+			}
+			list.Edges = append(list.Edges, edge)
+		}
+		writeJSON(w, http.StatusOK, list)
+	}))
+	defer server.Close()
+	report := verified(t, imported(t, process, HistoryOptions{URL: server.URL, Kind: SourceSU, Items: items, Limit: 2}))
+	if report.Entries != uint64(len(all)) || slices.ContainsFunc(report.Findings, func(f history.Finding) bool { return f.What == history.WhatMissing || f.What == history.WhatRepeated }) {
+		t.Fatalf("%d entries of %d, findings %+v", report.Entries, len(all), report.Findings)
+	}
+}
+
 // TestWhatJSONCannotSayIsNamed imports a process and a message that are no text, and
 // a bare assignment, with nobody to ask for them.
 func TestWhatJSONCannotSayIsNamed(t *testing.T) {

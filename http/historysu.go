@@ -106,58 +106,68 @@ func placeOf(tags dataitem.Tags) (a ao.Assignment, err error) {
 	return a, nil
 }
 
-// node tells one entry.
+// node tells one entry, and what is known of it no better.
 func (h *suHistory) node(ctx context.Context, process ao.ID, place ao.Assignment, node MessageJSON, fn func(history.Record) error) error {
 	if place.Nonce == 0 && !place.Message.IsZero() {
 		if err := h.unassigned(ctx, process, fn); err != nil {
 			return err
 		}
 	}
-	var notes []history.Record
-	assignment, assignmentErr := rebuild(itemFields{
-		owner: node.Assignment.Owner.Key, signature: node.Assignment.Signature, anchor: node.Assignment.Anchor, tags: node.Assignment.Tags,
-	})
-	if assignmentErr != nil {
-		if id, err := ao.ParseID(node.Assignment.ID); err == nil {
-			if exact, err := h.exact(ctx, id); err == nil {
-				assignment, assignmentErr = exact, nil
-			}
+	assignment, assignmentErr := h.assignment(ctx, node.Assignment)
+	var item *dataitem.Item
+	var itemErr error
+	var more []history.Record
+	switch {
+	case node.Message != nil:
+		if item, itemErr = h.message(ctx, node.Message); itemErr != nil {
+			more = append(more, history.NoteRecord(place.Nonce, "item %s is not known as it was signed: %v", node.Message.ID, itemErr))
 		}
+	case !place.Message.IsZero():
+		more = append(more, h.bare(ctx, place.Nonce, place.Message))
 	}
-	var item []byte
-	signed := true
-	if node.Message != nil {
-		rebuilt, err := h.message(ctx, node.Message)
-		if err != nil {
-			signed = false
-			notes = append(notes, history.NoteRecord(place.Nonce, "item %s is not known as it was signed: %v", node.Message.ID, err))
-		}
-		if rebuilt != nil {
-			item = rebuilt.Bytes()
-		}
+	entry := aolog.Entry{Assignment: place}
+	if item != nil {
+		entry.ItemBytes = item.Bytes()
 	}
-	record := history.Record{}
-	entry := aolog.Entry{Assignment: place, ItemBytes: item}
+	var record history.Record
 	if assignment == nil || node.Message != nil && item == nil {
-		told, _ := json.Marshal(node)
-		id, _ := ao.ParseID(node.Assignment.ID)
-		record = history.ClaimRecord(history.Claim{
-			ID: id, Process: place.Process, Message: place.Message, Epoch: place.Epoch, Nonce: place.Nonce,
-			BlockHeight: place.BlockHeight, TimestampMS: place.TimestampMS, Scheduler: node.Assignment.Owner.Address, Told: told,
-		}, item, signed)
+		record = history.ClaimRecord(told(place, node), entry.ItemBytes, itemErr == nil)
 	} else {
 		entry.AssignmentBytes = assignment.Bytes()
-		record = history.RebuiltRecord(entry, assignmentErr == nil, signed)
+		record = history.RebuiltRecord(entry, assignmentErr == nil, itemErr == nil)
 	}
-	if node.Message == nil && !place.Message.IsZero() {
-		notes = append(notes, h.bare(ctx, place.Nonce, place.Message))
-	}
-	for _, r := range append([]history.Record{record}, notes...) {
+	for _, r := range append([]history.Record{record}, more...) {
 		if err := fn(r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// told makes a claim of an entry whose bytes cannot be had at all.
+func told(place ao.Assignment, node MessageJSON) history.Claim {
+	c := history.Claim{
+		Process: place.Process, Message: place.Message, Epoch: place.Epoch, Nonce: place.Nonce,
+		BlockHeight: place.BlockHeight, TimestampMS: place.TimestampMS, Scheduler: node.Assignment.Owner.Address,
+	}
+	_ = c.ID.UnmarshalText([]byte(node.Assignment.ID))
+	c.Told, _ = json.Marshal(node) // these types always encode
+	return c
+}
+
+// assignment puts an assignment together, or gets it from elsewhere. With an error
+// there may be one that is not what was signed.
+func (h *suHistory) assignment(ctx context.Context, a AssignmentJSON) (*dataitem.Item, error) {
+	item, err := rebuild(itemFields{owner: a.Owner.Key, signature: a.Signature, anchor: a.Anchor, tags: a.Tags})
+	if err == nil {
+		return item, nil
+	}
+	if id, idErr := ao.ParseID(a.ID); idErr == nil {
+		if exact, exactErr := h.exact(ctx, id); exactErr == nil {
+			return exact, nil
+		}
+	}
+	return item, err
 }
 
 // unassigned tells the item of a process that has no assignment of its own.
