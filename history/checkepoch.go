@@ -102,7 +102,7 @@ func (c *checker) attest(n *inspection) {
 		}
 	}
 	// The hash chain covers all before it, too.
-	if len(signers) >= c.need() && a.Epoch == c.epoch {
+	if at.sound && len(signers) >= c.need() && a.Epoch == c.epoch {
 		c.attested = max(c.attested, a.Nonce+1)
 	}
 }
@@ -195,8 +195,13 @@ func (c *checker) finish() {
 	}
 }
 
-// tellMissing finds nonces that never came.
+// tellMissing finds nonces that never came. Without a single place there is nothing
+// that could be proven.
 func (c *checker) tellMissing() {
+	if len(c.places) == 0 && c.next == 0 {
+		c.wrong(0, WhatMissing, "the process", "nothing")
+		return
+	}
 	next := uint64(0)
 	for _, nonce := range append(slices.Sorted(maps.Keys(c.places)), c.next) {
 		if nonce > next {

@@ -67,6 +67,8 @@ var entryDamages = []damage{
 	{name: "two messages are missing", edit: func(_ *fixture, r []Record) []Record {
 		return slices.Delete(r, at(r, 1), at(r, 3))
 	}, want: []string{"1 missing wrong"}},
+	{name: "everything is missing", edit: func(*fixture, []Record) []Record { return nil },
+		want: []string{"0 missing wrong"}},
 	{name: "the process is missing", edit: func(_ *fixture, r []Record) []Record { return r[1:] },
 		want: []string{"0 missing wrong", "1 scheduler unproven", "3 order wrong"}},
 	{name: "the last message is missing, and the end says so", bytes: func(f *fixture, r []Record, b []byte) []byte {
