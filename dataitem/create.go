@@ -30,14 +30,13 @@ func Create(d Draft, s Signer) (*Item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign item: %w", err)
 	}
-	return assemble(d, s, tagBytes, signature), nil
+	return assemble(d, s.SignatureType(), s.Owner(), tagBytes, signature), nil
 }
 
 // assemble writes the bytes once and points the item's fields into them.
-func assemble(d Draft, s Signer, tagBytes, signature []byte) *Item {
-	owner := s.Owner()
+func assemble(d Draft, kind SignatureType, owner, tagBytes, signature []byte) *Item {
 	raw := make([]byte, 0, 2+len(signature)+len(owner)+2+len(d.Target)+len(d.Anchor)+16+len(tagBytes)+len(d.Data))
-	it := &Item{SignatureType: s.SignatureType(), Tags: append(Tags(nil), d.Tags...), id: sha256.Sum256(signature)}
+	it := &Item{SignatureType: kind, Tags: append(Tags(nil), d.Tags...), id: sha256.Sum256(signature)}
 	add := func(b []byte) []byte {
 		start := len(raw)
 		raw = append(raw, b...)
@@ -51,7 +50,7 @@ func assemble(d Draft, s Signer, tagBytes, signature []byte) *Item {
 		raw = append(raw, 1)
 		return add(b)
 	}
-	raw = binary.LittleEndian.AppendUint16(raw, uint16(s.SignatureType()))
+	raw = binary.LittleEndian.AppendUint16(raw, uint16(kind))
 	it.Signature = add(signature)
 	it.Owner = add(owner)
 	it.Target = addOptional(d.Target)

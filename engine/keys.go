@@ -26,6 +26,7 @@ import (
 //	ec process          choice of a virtual machine, as JSON
 //	eq process push     tally of a push that waits for authorities
 //	ea process push     tally of a push that the process got
+//	ey process nonce    hash of a replay's results up to a snapshot of its state
 //	ei process          mark: a snapshot of the process is being written
 const (
 	keyRecord    = "er"
@@ -45,6 +46,7 @@ const (
 	keyChoice    = "ec"
 	keyWaiting   = "eq"
 	keyHanded    = "ea"
+	keyReplay    = "ey"
 )
 
 func idKey(prefix string, id ao.ID) []byte {

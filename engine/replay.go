@@ -40,7 +40,7 @@ type ReplayDivergence struct {
 	Message ao.ID  `json:"message"`        // zero for a tick
 	VM      string `json:"vm"`
 	Result  string `json:"result"`
-	Against string `json:"against"` // a machine's name, or "stored"
+	Against string `json:"against"` // a machine's name, "stored", or whose claim it is
 	Wanted  string `json:"wanted"`
 }
 
@@ -57,6 +57,12 @@ const (
 // and now and then the states. progress is called now and then and at the end;
 // its error ends the replay. Nothing is stored.
 func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, progress func(Replay) error) error {
+	return e.ReplayWith(ctx, process, ReplayOptions{Machines: machines, Progress: progress})
+}
+
+// ReplayWith is Replay with more to say about it.
+func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions) error {
+	machines, progress := o.Machines, o.Progress
 	if len(machines) == 0 || len(machines) > replayMachinesMax {
 		return ao.Errorf(ao.CodeInvalid, "name one to %d virtual machines, not %d", replayMachinesMax, len(machines))
 	}
@@ -67,7 +73,9 @@ func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, p
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.running, cancel)()
-	r := &replayer{engine: e, seen: map[ao.ID]bool{}, tallies: map[ao.ID]tally{}, told: e.options.Now(), progress: progress}
+	r := &replayer{
+		engine: e, options: o, seen: map[ao.ID]bool{}, tallies: map[ao.ID]tally{}, told: e.options.Now(), progress: progress,
+	}
 	r.state.Process = process
 	defer r.close()
 	for _, name := range machines {
@@ -75,7 +83,13 @@ func (e *Engine) Replay(ctx context.Context, process ao.ID, machines []string, p
 			return err
 		}
 	}
-	err = e.options.Log.Range(ctx, process, 0, head.Nonce, func(entry aolog.Entry) error { return r.step(ctx, entry) })
+	from, err := r.resume(ctx, process)
+	if err == nil && o.Begin != nil {
+		err = o.Begin(from)
+	}
+	if err == nil {
+		err = e.options.Log.Range(ctx, process, from, head.Nonce, func(entry aolog.Entry) error { return r.step(ctx, entry) })
+	}
 	if err == nil {
 		err = r.passTime(ctx, head.PromisedMS)
 	}
@@ -99,12 +113,14 @@ var errDiverged = errors.New("machines came to different results")
 // replayer is a replay in progress.
 type replayer struct {
 	engine   *Engine
+	options  ReplayOptions
 	lives    []*live
 	hashes   []ao.ID
 	state    Replay
 	seen     map[ao.ID]bool
 	tallies  map[ao.ID]tally
 	told     time.Time
+	kept     time.Time // when the state was kept last
 	progress func(Replay) error
 }
 
@@ -146,9 +162,15 @@ func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
 			return err
 		}
 	}
-	err = r.run(ctx, place{nonce: entry.Nonce}, id, message, result)
+	first, err := r.run(ctx, place{nonce: entry.Nonce}, id, message, result)
 	for _, l := range r.lives {
 		l.step(entry)
+	}
+	if err == nil {
+		err = r.result(entry, id, first)
+	}
+	if err == nil {
+		err = r.keep(entry)
 	}
 	return err
 }
@@ -169,7 +191,7 @@ func (r *replayer) passTime(ctx context.Context, untilMS int64) error {
 			return err
 		}
 		at := place{l.next.nonce, t.number}
-		if err := r.run(ctx, at, ao.ID{}, appendTickMessage(nil, l.process, t), nil); err != nil {
+		if _, err := r.run(ctx, at, ao.ID{}, appendTickMessage(nil, l.process, t), nil); err != nil {
 			return err
 		}
 		for _, one := range r.lives {
@@ -180,14 +202,13 @@ func (r *replayer) passTime(ctx context.Context, untilMS int64) error {
 
 // run runs a message everywhere and compares what comes of it. One that the process
 // does not get is nil and has its result already.
-func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result []byte) error {
-	var first []byte
+func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result []byte) (first []byte, err error) {
 	for i, l := range r.lives {
 		if message != nil {
 			begun := r.engine.options.Now()
 			outcome, err := l.apply(ctx, message)
 			if err != nil {
-				return fmt.Errorf("%s on %s: %w", at, r.state.Machines[i].VM, err)
+				return nil, fmt.Errorf("%s on %s: %w", at, r.state.Machines[i].VM, err)
 			}
 			r.state.Machines[i].Seconds += r.engine.options.Now().Sub(begun).Seconds()
 			result = outcome.result.JSON()
@@ -196,47 +217,56 @@ func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result 
 		if i == 0 {
 			first = result
 		} else if string(result) != string(first) {
-			return r.diverge(at, id, i, string(result), r.state.Machines[0].VM, string(first))
+			return nil, r.diverge(at, id, i, string(result), r.state.Machines[0].VM, string(first))
 		}
 	}
 	r.state.Messages++
 	if stored, err := r.engine.store.record(r.state.Process, at); err == nil && string(stored.result) != string(first) {
-		return r.diverge(at, id, 0, string(first), "stored", string(stored.result))
+		return nil, r.diverge(at, id, 0, string(first), "stored", string(stored.result))
 	}
 	if r.state.Messages%replayRootEvery == 0 {
 		if err := r.compareRoots(at); err != nil {
-			return err
+			return nil, err
 		}
 		if r.state.Divergence != nil {
-			return errDiverged
+			return nil, errDiverged
 		}
 	}
 	if now := r.engine.options.Now(); now.Sub(r.told) > replayProgress {
 		r.told = now
-		return r.progress(r.tell())
+		return first, r.progress(r.tell())
 	}
-	return nil
+	return first, nil
 }
 
 // input gives an entry's message, or the result of one that the process does not
 // get.
 func (r *replayer) input(ctx context.Context, entry aolog.Entry, id ao.ID) (result, message []byte, err error) {
+	if result, err = r.withhold(ctx, entry, id); err != nil || result != nil {
+		return result, nil, err
+	}
+	message, err = r.engine.message(nil, entry)
+	return nil, message, err
+}
+
+// withhold gives the result of a message that the process does not get, nil for one
+// that it gets.
+func (r *replayer) withhold(ctx context.Context, entry aolog.Entry, id ao.ID) (result []byte, err error) {
 	if r.seen[id] {
-		return emptyResult().JSON(), nil, nil
+		return emptyResult().JSON(), nil
 	}
 	push, err := r.engine.rule(ctx, r.lives[0].definition, entry, func(key ao.ID) (tally, error) { return r.tallies[key], nil })
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if push.change != nil {
 		r.tallies[push.change.key] = push.change.tally
 	}
 	if push.why != "" {
-		return withheldResult(push.why).JSON(), nil, nil
+		return withheldResult(push.why).JSON(), nil
 	}
 	r.seen[id] = true
-	message, err = r.engine.message(nil, entry)
-	return nil, message, err
+	return nil, nil
 }
 
 func (r *replayer) diverge(at place, message ao.ID, machine int, result, against, wanted string) error {

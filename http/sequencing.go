@@ -19,6 +19,8 @@ type Sequencing interface {
 	// Attestations lists operators' signatures under a process's order at nonces
 	// from..to, at most limit.
 	Attestations(process ao.ID, from, to uint64, limit int) ([]aolog.Attested, error)
+	// Openings lists the beginnings of a process's epochs after the first.
+	Openings(process ao.ID) ([]aolog.Opening, error)
 	// Accuse looks whether a signed assignment contradicts the one in this log,
 	// and if so keeps both.
 	Accuse(ctx context.Context, assignment *dataitem.Item) (contradicts bool, err error)

@@ -63,6 +63,7 @@ func (s *su) routes() http.Handler {
 	router.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }).Methods(http.MethodGet)
 	router.HandleFunc("/processes/{process}", s.process).Methods(http.MethodGet)
 	router.HandleFunc("/{process}/latest", s.latest).Methods(http.MethodGet)
+	router.HandleFunc("/{process}/history", s.history).Methods(http.MethodGet)
 	if s.Sequencing != nil {
 		router.HandleFunc("/evidence", s.accuse).Methods(http.MethodPost)
 		router.HandleFunc("/evidence", s.evidence).Methods(http.MethodGet)

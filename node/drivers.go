@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/rs/zerolog"
+
 	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/plugin"
@@ -17,38 +19,66 @@ const (
 	pluginFilesMax      = 4096
 )
 
-// openDrivers makes the virtual machines that processes may choose: wazero, which
-// runs those that choose none, its interpreter, and plugins. These start when
-// they are first needed. A name that is taken is not given again.
+// machineOptions say which virtual machines there are.
+type machineOptions struct {
+	// CacheDir keeps compiled modules; "": nothing is kept.
+	CacheDir          string
+	PluginDirs        []string
+	PluginMemoryBytes uint64
+	Logger            zerolog.Logger
+}
+
+// openDrivers makes the virtual machines that processes may choose.
 func (n *Node) openDrivers() ([]vm.Driver, error) {
-	var drivers []vm.Driver
+	drivers, err := openMachines(machineOptions{
+		CacheDir: filepath.Join(n.dir, "cache"), PluginDirs: n.options.PluginDirs,
+		PluginMemoryBytes: n.options.PluginMemoryBytes, Logger: n.options.Logger,
+	})
+	for _, driver := range drivers {
+		n.onClose("virtual machine "+driver.Name(), func(context.Context) error { return driver.Close() })
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n.options.WrapDriver != nil {
+		drivers[0] = n.options.WrapDriver(drivers[0])
+	}
+	return drivers, nil
+}
+
+// openMachines makes wazero, which runs processes that choose no machine, its
+// interpreter, and plugins. These start when they are first needed. A name that is
+// taken is not given again. The caller closes what it gets, also with an error.
+func openMachines(o machineOptions) (drivers []vm.Driver, err error) {
 	for _, interpreter := range []bool{false, true} {
 		options := wazero.Options{
 			Interpreter: interpreter,
-			Warn:        func(text string) { n.options.Logger.Warn().Str("pkg", "wazero").Msg(text) },
+			Warn:        func(text string) { o.Logger.Warn().Str("pkg", "wazero").Msg(text) },
 		}
 		if !interpreter {
-			options.CacheDir = filepath.Join(n.dir, "cache")
+			options.CacheDir = o.CacheDir
 		}
 		driver, err := wazero.NewDriver(options)
 		if err != nil {
-			return nil, fmt.Errorf("start the virtual machine: %w", err)
+			return drivers, fmt.Errorf("start the virtual machine: %w", err)
 		}
 		drivers = append(drivers, driver)
-		n.onClose("virtual machine", func(context.Context) error { return driver.Close() })
 	}
-	memory := n.options.PluginMemoryBytes
-	if memory == 0 {
-		memory = pluginMemoryDefault
+	if o.PluginMemoryBytes == 0 {
+		o.PluginMemoryBytes = pluginMemoryDefault
 	}
-	for _, path := range plugin.Find(n.options.PluginDirs...) {
-		logger := n.options.Logger.With().Str("pkg", "plugin").Str("plugin", path).Logger()
+	cache := ""
+	if o.CacheDir != "" {
+		cache = filepath.Join(o.CacheDir, "plugins")
+	}
+	for _, path := range plugin.Find(o.PluginDirs...) {
+		logger := o.Logger.With().Str("pkg", "plugin").Str("plugin", path).Logger()
 		driver := plugin.New(plugin.Options{
 			Path:           path,
 			Workers:        procs.Cores(),
-			MemoryBytesMax: memory,
+			MemoryBytesMax: o.PluginMemoryBytes,
 			OpenFilesMax:   pluginFilesMax,
-			CacheDir:       filepath.Join(n.dir, "cache", "plugins"),
+			CacheDir:       cache,
 			Warn:           func(text string) { logger.Warn().Msg(text) },
 		})
 		if slices.ContainsFunc(drivers, func(d vm.Driver) bool { return d.Name() == driver.Name() }) {
@@ -56,10 +86,6 @@ func (n *Node) openDrivers() ([]vm.Driver, error) {
 			continue
 		}
 		drivers = append(drivers, driver)
-		n.onClose("plugin", func(context.Context) error { return driver.Close() })
-	}
-	if n.options.WrapDriver != nil {
-		drivers[0] = n.options.WrapDriver(drivers[0])
 	}
 	return drivers, nil
 }

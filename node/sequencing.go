@@ -74,6 +74,12 @@ func (s sequencing) Attestations(process ao.ID, from, to uint64, limit int) ([]a
 	return s.node.log.Attestations(process, from, to, limit)
 }
 
+// Openings lists the beginnings of a process's epochs after the first.
+func (s sequencing) Openings(process ao.ID) ([]aolog.Opening, error) {
+	info, err := s.node.log.Sequencing(process)
+	return info.History, err
+}
+
 // serveSetSequencing signs an order with the scheduler's key, for an operator.
 func (n *Node) serveSetSequencing(w http.ResponseWriter, r *http.Request) {
 	ctx, query := r.Context(), r.URL.Query()

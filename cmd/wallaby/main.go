@@ -18,11 +18,12 @@ import (
 
 // Exit codes, the same for every command.
 const (
-	exitOK       = 0
-	exitError    = 1
-	exitUsage    = 2
-	exitNotFound = 4
-	exitTimeout  = 5
+	exitOK           = 0
+	exitError        = 1
+	exitUsage        = 2
+	exitVerification = 3
+	exitNotFound     = 4
+	exitTimeout      = 5
 )
 
 func main() {
@@ -55,6 +56,9 @@ func (e usageError) Unwrap() error { return e.err }
 func exitCode(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[verificationError](err); ok {
+		return exitVerification
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return exitTimeout
@@ -117,7 +121,8 @@ WALLABY_ and its name in capitals: WALLABY_URL, WALLABY_PORT_BASE.`,
 		a.processesCommand(), a.processCommand(), a.evidenceCommand(), a.logCommand(), a.statusCommand(),
 		a.traceCommand(), a.outboxCommand(),
 		a.monitorCommand(), a.unmonitorCommand(), a.cronCommand(),
-		a.vmCommand(), a.replayCommand(), a.walletCommand(), a.benchCommand(), a.versionCommand(),
+		a.importCommand(), a.verifyCommand(), a.replayCommand(),
+		a.vmCommand(), a.walletCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	return root
 }

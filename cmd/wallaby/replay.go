@@ -20,16 +20,33 @@ import (
 
 func (a *app) replayCommand() *cobra.Command {
 	var machines []string
+	var f replayFlags
 	cmd := &cobra.Command{
-		Use:   "replay PROCESS",
+		Use:   "replay PROCESS|FILE.aolog",
 		Short: "Run a process's whole log again, on several virtual machines at once",
 		Long: `replay has the node run a process from its beginning on each machine side by side.
 Every result is compared with those of the others and with what the node has
 stored, and now and then the whole states. It ends at the first that differs, with
-exit code 1. Nothing is stored. Ask the node on its own machine.`,
-		Example: "  wallaby replay PID --vm wazero\n  wallaby replay PID --vm wazero,wasmer,wasmtime",
-		Args:    exactArgs(1),
+exit code 3. Nothing is stored. Ask the node on its own machine.
+
+Of a history file, replay runs everything itself and needs no node. --against
+compares each result with what a compute unit says, or a file of results; gas is
+not compared, since metering is not a part of the protocol. --results writes every
+result as it comes; a replay that was stopped goes on when it is told the same file
+again. Signatures are not checked: run wallaby verify.`,
+		Example: `  wallaby replay PID --vm wazero
+  wallaby replay PID --vm wazero,wasmer,wasmtime
+  wallaby replay history.aolog --against http://127.0.0.1:4000
+  wallaby replay history.aolog --vm wasmtime --results results.jsonl`,
+		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if isFile(args[0]) {
+				f.machines = machines
+				return a.replayHistory(cmd.Context(), args[0], f)
+			}
+			if f.fileOnly() {
+				return usageError{fmt.Errorf("--against, --results, --module and --plugin-dir are for history files, and there is no file %s", args[0])}
+			}
 			process, err := parseProcess(args[0])
 			if err != nil {
 				return err
@@ -42,12 +59,13 @@ exit code 1. Nothing is stored. Ask the node on its own machine.`,
 				return err
 			}
 			if state.Divergence != nil {
-				return fmt.Errorf("the replay differs at nonce %d", state.Divergence.Nonce)
+				return verificationError{fmt.Errorf("the replay differs at nonce %d", state.Divergence.Nonce)}
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringSliceVar(&machines, "vm", []string{"wazero"}, "`NAMES` of virtual machines, of wallaby vm list")
+	f.add(cmd.Flags())
 	return cmd
 }
 
