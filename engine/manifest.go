@@ -5,24 +5,13 @@ import (
 	"errors"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/vm/stateroot"
 )
 
 // manifest lists what a snapshot is made of; pages are stored by their hash.
 type manifest struct {
-	root        ao.ID
-	memoryBytes uint64
-	sections    []section
-	pages       []pageReference // by index, without zero pages
-}
-
-type section struct {
-	name  string
-	value []byte
-}
-
-type pageReference struct {
-	index uint32
-	hash  ao.ID
+	root ao.ID
+	stateroot.State
 }
 
 // manifestVersion begins every stored manifest: version (1), root (32), memory
@@ -32,18 +21,18 @@ const manifestVersion = 1
 
 func (m *manifest) encode() []byte {
 	b := append([]byte{manifestVersion}, m.root[:]...)
-	b = binary.BigEndian.AppendUint64(b, m.memoryBytes)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(m.sections)))
-	for _, s := range m.sections {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s.name)))
-		b = append(b, s.name...)
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s.value)))
-		b = append(b, s.value...)
+	b = binary.BigEndian.AppendUint64(b, m.MemoryBytes)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Sections)))
+	for _, s := range m.Sections {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s.Name)))
+		b = append(b, s.Name...)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s.Value)))
+		b = append(b, s.Value...)
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(m.pages)))
-	for _, page := range m.pages {
-		b = binary.BigEndian.AppendUint32(b, page.index)
-		b = append(b, page.hash[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Pages)))
+	for _, page := range m.Pages {
+		b = binary.BigEndian.AppendUint32(b, page.Index)
+		b = append(b, page.Hash[:]...)
 	}
 	return b
 }
@@ -55,13 +44,14 @@ func decodeManifest(b []byte) (*manifest, error) {
 		return nil, errManifest
 	}
 	r := manifestReader{rest: b[1:]}
-	m := &manifest{root: r.id(), memoryBytes: uint64(r.number())<<32 | uint64(r.number())}
+	m := &manifest{root: r.id()}
+	m.MemoryBytes = uint64(r.number())<<32 | uint64(r.number())
 	for range r.count(8) {
 		name := r.take(r.number())
-		m.sections = append(m.sections, section{string(name), r.take(r.number())})
+		m.Sections = append(m.Sections, stateroot.Section{Name: string(name), Value: r.take(r.number())})
 	}
 	for range r.count(4 + 32) {
-		m.pages = append(m.pages, pageReference{r.number(), r.id()})
+		m.Pages = append(m.Pages, stateroot.Page{Index: r.number(), Hash: r.id()})
 	}
 	if r.failed || len(r.rest) > 0 {
 		return nil, errManifest

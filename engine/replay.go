@@ -10,7 +10,6 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	aolog "github.com/wallaby-ao/wallaby/log"
-	"github.com/wallaby-ao/wallaby/vm"
 )
 
 // Replay is what replaying a process on some machines came to.
@@ -279,12 +278,12 @@ func (r *replayer) diverge(at place, message ao.ID, machine int, result, against
 // compareRoots compares whole states after a place.
 func (r *replayer) compareRoots(at place) error {
 	for i, l := range r.lives {
-		var w rootWriter
-		if err := l.machine.Snapshot(&w); err != nil {
-			return fmt.Errorf("read the state on %s: %w", r.state.Machines[i].VM, err)
+		root, err := rootNow(l.machine)
+		if err != nil {
+			return fmt.Errorf("on %s: %w", r.state.Machines[i].VM, err)
 		}
-		r.state.Machines[i].Root = stateRoot(&w.manifest)
-		if root, want := r.state.Machines[i].Root, r.state.Machines[0].Root; root != want && r.state.Divergence == nil {
+		r.state.Machines[i].Root = root
+		if want := r.state.Machines[0].Root; root != want && r.state.Divergence == nil {
 			_ = r.diverge(at, ao.ID{}, i, "state root "+root.String(), r.state.Machines[0].VM, "state root "+want.String())
 		}
 	}
@@ -298,29 +297,4 @@ func (r *replayer) tell() Replay {
 		state.Machines[i].Results = r.hashes[i]
 	}
 	return state
-}
-
-// rootWriter keeps what the root of a state is made of.
-type rootWriter struct{ manifest manifest }
-
-var _ vm.SnapshotWriter = (*rootWriter)(nil)
-
-// Section keeps a section.
-func (w *rootWriter) Section(name string, value []byte) error {
-	w.manifest.sections = append(w.manifest.sections, section{name, append([]byte(nil), value...)})
-	return nil
-}
-
-// Memory keeps the memory's size.
-func (w *rootWriter) Memory(sizeBytes uint64) error {
-	w.manifest.memoryBytes = sizeBytes
-	return nil
-}
-
-// Page keeps a page's hash.
-func (w *rootWriter) Page(index uint32, data []byte) error {
-	if hash := ao.ID(sha256.Sum256(data)); hash != zeroPage {
-		w.manifest.pages = append(w.manifest.pages, pageReference{index, hash})
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/stateroot"
 )
 
 // shadow has a candidate take up a process's state before its next message, if one
@@ -120,11 +121,11 @@ func shorten(text string) string {
 
 // rootNow gives the root of a machine's state.
 func rootNow(machine vm.Process) (ao.ID, error) {
-	var w rootWriter
-	if err := machine.Snapshot(&w); err != nil {
-		return ao.ID{}, fmt.Errorf("read the state: %w", err)
+	state, err := stateroot.Of(machine)
+	if err != nil {
+		return ao.ID{}, err
 	}
-	return stateRoot(&w.manifest), nil
+	return state.Root(), nil
 }
 
 // refuse gives a candidate up.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/stateroot"
 )
 
 // snapshotsKept is how many snapshots a process has: the newest, and one to
@@ -54,7 +55,7 @@ func (s *snapshotStore) save(process ao.ID, at place, machine vm.Process) (ao.ID
 	if err := w.batch.Flush(); err != nil {
 		return ao.ID{}, fmt.Errorf("store pages: %w", err)
 	}
-	w.manifest.root = stateRoot(&w.manifest)
+	w.manifest.root = w.manifest.Root()
 	err = s.store.db.Update(func(txn *badger.Txn) error {
 		if err := txn.Set(placeKey(keyManifest, process, at), w.manifest.encode()); err != nil {
 			return err
@@ -218,8 +219,8 @@ func (s *snapshotStore) recover() error {
 func hashesOf(snapshots []snapshot) map[ao.ID]bool {
 	hashes := map[ao.ID]bool{}
 	for _, one := range snapshots {
-		for _, page := range one.pages {
-			hashes[page.hash] = true
+		for _, page := range one.Pages {
+			hashes[page.Hash] = true
 		}
 	}
 	return hashes
@@ -236,25 +237,27 @@ type snapshotWriter struct {
 
 // Section stores a small named value.
 func (w *snapshotWriter) Section(name string, value []byte) error {
-	w.manifest.sections = append(w.manifest.sections, section{name, append([]byte(nil), value...)})
-	return nil
+	return w.manifest.Section(name, value)
 }
 
 // Memory notes the size of the memory.
 func (w *snapshotWriter) Memory(sizeBytes uint64) error {
-	w.manifest.memoryBytes = sizeBytes
-	return nil
+	return w.manifest.Memory(sizeBytes)
 }
 
 // Page stores a page unless it is there.
 func (w *snapshotWriter) Page(index uint32, data []byte) error {
-	hash := ao.ID(sha256.Sum256(data))
-	if hash == zeroPage {
-		return nil
+	return w.HashedPage(index, data, sha256.Sum256(data))
+}
+
+// HashedPage stores a page unless it is there.
+func (w *snapshotWriter) HashedPage(index uint32, data []byte, sum [sha256.Size]byte) error {
+	hash := ao.ID(sum)
+	if hash == stateroot.ZeroPage || w.have[hash] {
+		return w.manifest.HashedPage(index, data, sum)
 	}
-	w.manifest.pages = append(w.manifest.pages, pageReference{index, hash})
-	if w.have[hash] {
-		return nil
+	if err := w.manifest.HashedPage(index, data, sum); err != nil {
+		return err
 	}
 	w.have[hash] = true
 	known, err := w.store.has(idKey(keyPage, hash))
@@ -302,7 +305,7 @@ func (e *Engine) restore(process ao.ID, module vm.Module, config vm.Config, next
 }
 
 func (e *Engine) revive(module vm.Module, config vm.Config, from snapshot) (vm.Process, error) {
-	if root := stateRoot(from.manifest); root != from.root {
+	if root := from.Root(); root != from.root {
 		return nil, fmt.Errorf("%w: its root is %s, its pages give %s", errSnapshot, from.root, root)
 	}
 	reader := &snapshotReader{store: e.store, manifest: from.manifest}
@@ -322,55 +325,55 @@ type snapshotReader struct {
 
 // Sections lists the named values.
 func (r *snapshotReader) Sections() (names []string) {
-	for _, s := range r.manifest.sections {
-		names = append(names, s.name)
+	for _, s := range r.manifest.Sections {
+		names = append(names, s.Name)
 	}
 	return names
 }
 
 // Section gives a named value.
 func (r *snapshotReader) Section(name string) ([]byte, error) {
-	for _, s := range r.manifest.sections {
-		if s.name == name {
-			return s.value, nil
+	for _, s := range r.manifest.Sections {
+		if s.Name == name {
+			return s.Value, nil
 		}
 	}
 	return nil, fmt.Errorf("section %q: %w", name, vm.ErrNotFound)
 }
 
 // Memory gives the size of the memory.
-func (r *snapshotReader) Memory() (uint64, error) { return r.manifest.memoryBytes, nil }
+func (r *snapshotReader) Memory() (uint64, error) { return r.manifest.MemoryBytes, nil }
 
 // Pages gives every page that is not all zero.
 func (r *snapshotReader) Pages(fn func(index uint32, data []byte) error) error {
 	buffer := make([]byte, vm.PageBytes)
-	for _, page := range r.manifest.pages {
+	for _, page := range r.manifest.Pages {
 		data, err := r.page(page, buffer)
 		if err != nil {
 			r.failed = err
 			return err
 		}
-		if err := fn(page.index, data); err != nil {
+		if err := fn(page.Index, data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *snapshotReader) page(page pageReference, buffer []byte) ([]byte, error) {
-	packed, err := r.store.get(idKey(keyPage, page.hash))
+func (r *snapshotReader) page(page stateroot.Page, buffer []byte) ([]byte, error) {
+	packed, err := r.store.get(idKey(keyPage, page.Hash))
 	if err != nil {
-		return nil, fmt.Errorf("%w: page %d: %w", errSnapshot, page.index, err)
+		return nil, fmt.Errorf("%w: page %d: %w", errSnapshot, page.Index, err)
 	}
 	if size, err := s2.DecodedLen(packed); err != nil || size != vm.PageBytes {
-		return nil, fmt.Errorf("%w: page %d does not unpack to a page", errSnapshot, page.index)
+		return nil, fmt.Errorf("%w: page %d does not unpack to a page", errSnapshot, page.Index)
 	}
 	data, err := s2.Decode(buffer, packed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: page %d: %w", errSnapshot, page.index, err)
+		return nil, fmt.Errorf("%w: page %d: %w", errSnapshot, page.Index, err)
 	}
-	if ao.ID(sha256.Sum256(data)) != page.hash {
-		return nil, fmt.Errorf("%w: page %d has another hash", errSnapshot, page.index)
+	if ao.ID(sha256.Sum256(data)) != page.Hash {
+		return nil, fmt.Errorf("%w: page %d has another hash", errSnapshot, page.Index)
 	}
 	return data, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/stateroot"
 )
 
 // slowClock makes every message seem to take a step of time.
@@ -225,34 +226,10 @@ func TestSnapshotThatWasCutOffLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestStateRootIsAFunctionOfTheState(t *testing.T) {
-	base := manifest{memoryBytes: 5 * vm.PageBytes, sections: []section{{"a", []byte("1")}, {"b", nil}}, pages: []pageReference{{1, ao.ID{1}}, {4, ao.ID{2}}}}
-	root := stateRoot(&base)
-	if want := "ORtM1IA18B2pKfwZjWxMWM7TpLmttHxB_AKwak7jojg"; root.String() != want {
-		t.Errorf("root is %s, it was %s: the format has changed", root, want)
-	}
-	reordered := base
-	reordered.sections = []section{base.sections[1], base.sections[0]}
-	if stateRoot(&reordered) != root {
-		t.Error("the order in which sections are written changes the root")
-	}
-	for name, change := range map[string]func(*manifest){
-		"size":    func(m *manifest) { m.memoryBytes += vm.PageBytes },
-		"index":   func(m *manifest) { m.pages = []pageReference{{1, ao.ID{1}}, {3, ao.ID{2}}} },
-		"page":    func(m *manifest) { m.pages = []pageReference{{1, ao.ID{3}}, {4, ao.ID{2}}} },
-		"section": func(m *manifest) { m.sections = []section{{"a", []byte("2")}, {"b", nil}} },
-		"name":    func(m *manifest) { m.sections = []section{{"a", []byte("1")}, {"c", nil}} },
-	} {
-		changed := base
-		change(&changed)
-		if stateRoot(&changed) == root {
-			t.Errorf("another %s has the same root", name)
-		}
-	}
-}
-
 func FuzzDecodeManifest(f *testing.F) {
-	m := manifest{root: ao.ID{1}, memoryBytes: 1 << 33, sections: []section{{"a", []byte("1")}}, pages: []pageReference{{1, ao.ID{1}}}}
+	m := manifest{ao.ID{1}, stateroot.State{
+		MemoryBytes: 1 << 33, Sections: []stateroot.Section{{Name: "a", Value: []byte("1")}}, Pages: []stateroot.Page{{Index: 1, Hash: ao.ID{1}}},
+	}}
 	f.Add(m.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := decodeManifest(b); err == nil && string(m.encode()) != string(b) {

@@ -112,6 +112,14 @@ type SnapshotWriter interface {
 	Page(index uint32, data []byte) error
 }
 
+// HashWriter is a SnapshotWriter to which a process may give a page with its SHA-256,
+// when it knows that without reading the page.
+type HashWriter interface {
+	SnapshotWriter
+	// HashedPage is Page with the hash of data.
+	HashedPage(index uint32, data []byte, hash [32]byte) error
+}
+
 // SnapshotReader gives a stored state back.
 type SnapshotReader interface {
 	// Sections lists the names of the values.

@@ -32,6 +32,7 @@ func Conformance(t *testing.T, newDriver func(testing.TB) vm.Driver) {
 		"cancel":       testCancel,
 		"snapshot":     testSnapshot,
 		"bad snapshot": testBadSnapshot,
+		"page hashes":  testPageHashes,
 		"fork":         testFork,
 		"host":         testHost,
 		"unsupported":  testUnsupported,

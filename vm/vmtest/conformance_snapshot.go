@@ -1,6 +1,7 @@
 package vmtest
 
 import (
+	"crypto/sha256"
 	"testing"
 
 	"github.com/wallaby-ao/wallaby/vm"
@@ -60,6 +61,59 @@ func testSnapshot(t *testing.T, driver vm.Driver) {
 	if !TakeSnapshot(t, again).Equal(TakeSnapshot(t, g)) {
 		t.Fatal("a restored process went another way than the one it was saved from")
 	}
+}
+
+// hashChecker is a vm.HashWriter that compares what it is told with what it sees.
+type hashChecker struct {
+	*Snapshot
+	t *testing.T
+}
+
+func (c hashChecker) HashedPage(index uint32, data []byte, hash [sha256.Size]byte) error {
+	if sha256.Sum256(data) != hash {
+		c.t.Errorf("page %d comes with another hash", index)
+	}
+	return c.Page(index, data)
+}
+
+// testPageHashes reads the state after each of many messages and rollbacks, by a
+// writer that takes hashes and by one that does not.
+func testPageHashes(t *testing.T, driver vm.Driver) {
+	g := newGuest(t, driver, vm.Config{})
+	check := func(p vm.Process) *Snapshot {
+		t.Helper()
+		hashed := hashChecker{NewSnapshot(), t}
+		if err := p.Snapshot(hashed); err != nil {
+			t.Fatal(err)
+		}
+		if !hashed.Equal(TakeSnapshot(t, p)) {
+			t.Fatal("a writer that takes hashes gets another state")
+		}
+		return hashed.Snapshot
+	}
+	before := check(g)
+	for _, command := range []string{"count", "count", "zoom", "count", "divide", "zoom", "time", "divide", "count"} {
+		_, err := g.do(t.Context(), command)
+		if (command == "divide") != isTrap(err) {
+			t.Fatalf("%s: %v", command, err)
+		}
+		if err != nil {
+			g.rollback()
+		}
+		if after := check(g); after.Equal(before) == (err == nil) {
+			t.Fatalf("%s: the state is as before: %v", command, err != nil)
+		} else {
+			before = after
+		}
+	}
+	g.rollback()
+	check(g)
+	fork, err := g.Fork(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fork.Close()
+	check(fork)
 }
 
 func testBadSnapshot(t *testing.T, driver vm.Driver) {

@@ -1,6 +1,11 @@
 package wasm
 
-import "bytes"
+import (
+	"bytes"
+	"crypto/sha256"
+
+	"github.com/wallaby-ao/wallaby/vm"
+)
 
 // image is a copy of a guest's memory that can be brought up to date cheaply.
 type image struct {
@@ -10,6 +15,8 @@ type image struct {
 	// them: the others are not in memory.
 	held      []bool
 	heldPages uint64
+	// hashes are of snapshot pages of the image, by their number.
+	hashes map[int][sha256.Size]byte
 }
 
 // osPageBytes is the grain at which memories are compared and copied.
@@ -21,7 +28,7 @@ func newImage(max uint64) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &image{space: space}, nil
+	return &image{space: space, hashes: map[int][sha256.Size]byte{}}, nil
 }
 
 // update makes the image equal to memory by copying the pages that differ. What
@@ -52,13 +59,32 @@ func (i *image) put(start int, pages []byte) {
 		held := &i.held[at/osPageBytes]
 		switch {
 		case *held:
-			copyPage(i.bytes[at:], page)
+			if !copyPage(i.bytes[at:], page) {
+				continue
+			}
 		case !isZero(page):
 			copy(i.bytes[at:], page)
 			*held = true
 			i.heldPages++
+		default:
+			continue
 		}
+		delete(i.hashes, at/vm.PageBytes)
 	}
+}
+
+// hash gives the hash of a snapshot page of a memory that the image is an older state
+// of. Comparing is many times quicker than hashing, and most pages are as they were.
+func (i *image) hash(at int, page []byte) [sha256.Size]byte {
+	if at+len(page) > len(i.bytes) || !bytes.Equal(i.bytes[at:at+len(page)], page) {
+		return sha256.Sum256(page)
+	}
+	hash, known := i.hashes[at/vm.PageBytes]
+	if !known {
+		hash = sha256.Sum256(page)
+		i.hashes[at/vm.PageBytes] = hash
+	}
+	return hash
 }
 
 // fill makes a new instance's memory equal to the image. It looks only at pages
@@ -95,12 +121,14 @@ func copyChanged(to, from []byte) {
 	}
 }
 
-// copyPage makes to equal to from. Comparing first leaves untouched pages of
-// both sides untouched.
-func copyPage(to, from []byte) {
-	if !bytes.Equal(to[:len(from)], from) {
-		copy(to, from)
+// copyPage makes to equal to from, and reports whether it was not. Comparing first
+// leaves untouched pages of both sides untouched.
+func copyPage(to, from []byte) bool {
+	if bytes.Equal(to[:len(from)], from) {
+		return false
 	}
+	copy(to, from)
+	return true
 }
 
 func (i *image) close() {

@@ -41,11 +41,19 @@ func (p *Process) Snapshot(w vm.SnapshotWriter) error {
 	if err := w.Memory(uint64(len(memory))); err != nil {
 		return err
 	}
+	hashes, _ := w.(vm.HashWriter)
 	for at := 0; at < len(memory); at += vm.PageBytes {
-		if page := memory[at : at+vm.PageBytes]; !isZero(page) {
-			if err := w.Page(uint32(at/vm.PageBytes), page); err != nil {
-				return err
-			}
+		page := memory[at : at+vm.PageBytes]
+		if isZero(page) {
+			continue
+		}
+		if hashes != nil {
+			err = hashes.HashedPage(uint32(at/vm.PageBytes), page, p.base.hash(at, page))
+		} else {
+			err = w.Page(uint32(at/vm.PageBytes), page)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
