@@ -34,7 +34,7 @@ func TestAPushTriesWhatWasGivenUpOnceMore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if state == engine.EffectDead && effect.NextMS > afterMS {
+			if state == engine.EffectDead && effect.TimeMS > afterMS {
 				return effect
 			}
 			if time.Now().After(deadline) {
@@ -58,7 +58,7 @@ func TestAPushTriesWhatWasGivenUpOnceMore(t *testing.T) {
 			t.Fatalf("%+v, %v", answer, err)
 		}
 	}
-	if again := given(1, before.NextMS); again.Attempts != 1 {
+	if again := given(1, before.TimeMS); again.Attempts != 1 {
 		t.Errorf("it was tried %d times", again.Attempts)
 	}
 	if _, state, err := outbox.Get(dropped.Key()); err != nil || state != engine.EffectDropped {
