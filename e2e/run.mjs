@@ -15,6 +15,7 @@ import { basics } from './scenarios/basics.mjs'
 import { cluster } from './scenarios/cluster.mjs'
 import { cron } from './scenarios/cron.mjs'
 import { history } from './scenarios/history.mjs'
+import { loop } from './scenarios/loop.mjs'
 import { paging } from './scenarios/paging.mjs'
 import { pushing } from './scenarios/pushing.mjs'
 import { refusals } from './scenarios/refusals.mjs'
@@ -26,7 +27,7 @@ const binary = process.env.WALLABY_BINARY ?? join(root, 'bin', 'wallaby')
 const aos = join(root, 'testdata', 'modules', 'aos2_0_6.wasm')
 
 const suite = new Suite(process.argv[2])
-const scenarios = { basics, paging, pushing, token, badInput, history, restart, cron, refusals }
+const scenarios = { basics, paging, pushing, token, badInput, history, restart, cron, loop, refusals }
 
 async function main () {
   for (const [path, target] of [[binary, 'make build'], [aos, 'make modules']]) {
