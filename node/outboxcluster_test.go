@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -162,5 +163,51 @@ func TestAnyNodeShowsAndChangesWhatOthersDeliver(t *testing.T) {
 	}
 	if len(traces) != 1 {
 		t.Errorf("the nodes trace it differently: %v", traces)
+	}
+}
+
+// TestWhatManyDeliverIsTriedAgainByAll: a process counts three operators' keys, so
+// each node delivers to it with its own, gives up on its own, and is told by an
+// operator's order to any of them.
+func TestWhatManyDeliverIsTriedAgainByAll(t *testing.T) {
+	stages := openStages(t, func(*Options) {})
+	startAll(t, stages)
+	first := stages[0]
+	tags := []dataitem.Tag{{Name: ao.TagAuthorityQuorum, Value: "2/3"}}
+	for _, s := range stages {
+		tags = append(tags, dataitem.Tag{Name: ao.TagAuthority, Value: dataitem.NativeAddress(s.operator.Owner())})
+	}
+	sender, target := first.spawn("sender"), first.spawn("target", tags...)
+	letter := throw(target.String(), "1", "", "Lose")
+	letter["Anchor"] = "short"
+	first.do(sender, sends(letter))
+	effect := url.Values{"effect": {sender.String() + "/1/0"}}
+	dead := func(after map[string]int64) (at map[string]int64) {
+		t.Helper()
+		at = map[string]int64{}
+		for _, s := range stages {
+			s.eventually(s.self()+" has given up", func() bool {
+				var told OutboxEffect
+				if err := s.read(PathOutbox, effect, &told); ao.CodeOf(err) == ao.CodeNotFound {
+					return false // it has not evaluated the message yet
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				at[s.self()] = told.TimeMS
+				return told.State == "dead" && told.Node == s.self() && told.TimeMS > after[s.self()]
+			})
+		}
+		return at
+	}
+	before := dead(nil)
+	if change, err := stages[1].order(PathRedriveEffect, effect); err != nil || change.Changed != 3 {
+		t.Fatalf("redrive: %+v, %v", change, err)
+	}
+	dead(before)
+	if change, err := stages[2].order(PathDropEffect, effect); err != nil || change.Changed != 3 {
+		t.Errorf("drop: %+v, %v", change, err)
+	}
+	if _, err := stages[0].order(PathRedriveEffect, effect); ao.CodeOf(err) != ao.CodeConflict {
+		t.Errorf("what all have dropped is redriven: %v", err)
 	}
 }
