@@ -77,12 +77,16 @@ func (p *Process) adopt(instance Instance, memoryBytesMax uint64) error {
 	return instance.SetGlobal(binary.PagesExport, memoryBytesMax/vm.PageBytes)
 }
 
+// bootGas is what a module may use before its first message: a second or two, and a
+// hundred thousand times what aos uses.
+const bootGas = 10_000_000_000
+
 // boot runs what the module itself wants to be run at its start, and what the
 // loader's glue runs before the first message, within the wall clock of a message
-// and any gas.
+// and within bootGas.
 func (p *Process) boot(ctx context.Context) error {
 	p.host.begin(ctx)
-	if err := p.refill(0); err != nil {
+	if err := p.refill(bootGas); err != nil {
 		return err
 	}
 	stop := p.watchdog.watch(ctx, p.host.fuel.interrupt, p.config.TimeoutMS)
