@@ -37,11 +37,14 @@ func (p *Process) Snapshot(w vm.SnapshotWriter) error {
 	if err := w.Section(sectionHost, host); err != nil {
 		return err
 	}
-	memory := p.instance.Memory()
+	memory, touched := p.instance.Memory(), p.instance.Touched()
 	if err := w.Memory(uint64(len(memory))); err != nil {
 		return err
 	}
 	for at := 0; at < len(memory); at += vm.PageBytes {
+		if !anyMayHold(touched, at/osPageBytes) {
+			continue
+		}
 		if page := memory[at : at+vm.PageBytes]; !isZero(page) {
 			if err := w.Page(uint32(at/vm.PageBytes), page); err != nil {
 				return err
@@ -49,6 +52,17 @@ func (p *Process) Snapshot(w vm.SnapshotWriter) error {
 		}
 	}
 	return nil
+}
+
+// anyMayHold reports whether one of the pages that a snapshot's page is made of may
+// hold anything but zeros.
+func anyMayHold(touched []bool, first int) bool {
+	for page := first; page < first+vm.PageBytes/osPageBytes; page++ {
+		if mayHold(touched, page) {
+			return true
+		}
+	}
+	return false
 }
 
 // restore fills a fresh instance with a stored state.
