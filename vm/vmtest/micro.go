@@ -62,7 +62,7 @@ type numberKind struct {
 	saturating  map[byte][]byte // numbers behind the prefix 0xfc, by type of the result
 	divisions   [2]byte         // the opcodes that trap on some
 	minus, zero []byte          // constants
-	eq, eqz     byte
+	eq          byte
 }
 
 var numberKinds = []numberKind{
