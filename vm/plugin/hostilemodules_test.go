@@ -59,9 +59,9 @@ func (h *hostile) endOf(m vmtest.Module) string {
 	before := h.memory("VmRSS")
 	h.forget()
 	defer h.took(m.Name, before)
-	config := vm.Config{MemoryLimitBytes: hostileMemoryBytes, OutputLimitBytes: 1 << 20, TimeoutMS: 2_000}
+	config := vm.Config{MemoryLimitBytes: hostileMemoryBytes, OutputLimitBytes: 1 << 20, TimeoutMS: 60_000}
 	p, err := module.New(h.Context(), config, nil)
-	if _, trapped := errors.AsType[*vm.TrapError](err); trapped || errors.Is(err, vm.ErrTimeout) {
+	if _, trapped := errors.AsType[*vm.TrapError](err); trapped || errors.Is(err, vm.ErrOutOfGas) {
 		return "did not start: " + err.Error()
 	}
 	if err != nil {

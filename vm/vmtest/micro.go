@@ -1,9 +1,6 @@
 package vmtest
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "encoding/binary"
 
 // MicroModules are modules of a few instructions each, which together reach all of
 // the wasm that engines may differ in: what integers and floats do at their edges,
@@ -65,7 +62,7 @@ type numberKind struct {
 	saturating  map[byte][]byte // numbers behind the prefix 0xfc, by type of the result
 	divisions   [2]byte         // the opcodes that trap on some
 	minus, zero []byte          // constants
-	eq, eqz     byte
+	eq          byte
 }
 
 var numberKinds = []numberKind{
@@ -250,6 +247,3 @@ func divisionTraps(m *module) {
 		}
 	}
 }
-
-// String names a module in messages of tests.
-func (m Module) String() string { return fmt.Sprintf("%s (%d bytes)", m.Name, len(m.Wasm)) }

@@ -44,6 +44,9 @@ type Instance interface {
 	Call(ctx context.Context, name string, args ...uint64) (uint64, error)
 	// Memory is a view of the memory, valid until the next Call or Grow.
 	Memory() []byte
+	// Touched marks the pages of 4 KiB that may hold anything but zeros, or is nil
+	// when the engine cannot tell.
+	Touched() []bool
 	// Grow adds pages of 64 KiB and reports whether it could.
 	Grow(pages uint64) bool
 	// Global reads an exported global.

@@ -31,15 +31,24 @@ func newImage(max uint64) (*image, error) {
 	return &image{space: space, hashes: map[int][sha256.Size]byte{}}, nil
 }
 
-// update makes the image equal to memory by copying the pages that differ. What
-// lies beyond a smaller memory is kept, to be compared when it grows again.
-func (i *image) update(memory []byte) bool {
+// update makes the image equal to memory by copying the pages that differ; it looks
+// at those that were touched only. What lies beyond a smaller memory is kept, to be
+// compared when it grows again.
+func (i *image) update(memory []byte, touched []bool) bool {
 	if !i.resize(len(memory)) {
 		return false
 	}
-	i.put(0, memory)
+	for page := range len(memory) / osPageBytes {
+		if at := page * osPageBytes; i.held[page] || mayHold(touched, page) {
+			i.put(at, memory[at:at+osPageBytes])
+		}
+	}
 	return true
 }
+
+// mayHold reports whether a page may hold anything but zeros, by an instance's
+// account of what was touched.
+func mayHold(touched []bool, page int) bool { return page >= len(touched) || touched[page] }
 
 // resize makes the image larger, with zeros.
 func (i *image) resize(size int) bool {
@@ -103,10 +112,10 @@ func (i *image) fill(memory []byte, written []bool) {
 }
 
 // writtenPages marks the pages that are not all zero.
-func writtenPages(memory []byte) []bool {
+func writtenPages(memory []byte, touched []bool) []bool {
 	written := make([]bool, len(memory)/osPageBytes)
 	for page := range written {
-		written[page] = !isZero(memory[page*osPageBytes : (page+1)*osPageBytes])
+		written[page] = mayHold(touched, page) && !isZero(memory[page*osPageBytes:(page+1)*osPageBytes])
 	}
 	return written
 }
@@ -114,10 +123,12 @@ func writtenPages(memory []byte) []bool {
 // residentBytes is the memory that the image takes.
 func (i *image) residentBytes() uint64 { return i.heldPages * osPageBytes }
 
-// copyChanged makes to equal to from, which are as long and made of pages.
-func copyChanged(to, from []byte) {
-	for at := 0; at < len(from); at += osPageBytes {
-		copyPage(to[at:], from[at:at+osPageBytes])
+// putBack makes a memory of the image's size equal to it.
+func (i *image) putBack(memory []byte, touched []bool) {
+	for page := range len(i.bytes) / osPageBytes {
+		if at := page * osPageBytes; i.held[page] || mayHold(touched, page) {
+			copyPage(memory[at:], i.bytes[at:at+osPageBytes])
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func (m *Module) newProcess(ctx context.Context, config vm.Config) (*Process, er
 	if err := p.adopt(instance, limit); err != nil {
 		return nil, err
 	}
-	m.writtenOnce.Do(func() { m.written = writtenPages(instance.Memory()) })
+	m.writtenOnce.Do(func() { m.written = writtenPages(instance.Memory(), instance.Touched()) })
 	if p.base, err = newImage(limit); err != nil {
 		_ = p.Close()
 		return nil, err
@@ -77,12 +77,16 @@ func (p *Process) adopt(instance Instance, memoryBytesMax uint64) error {
 	return instance.SetGlobal(binary.PagesExport, memoryBytesMax/vm.PageBytes)
 }
 
+// bootGas is what a module may use before its first message: a second or two, and a
+// hundred thousand times what aos uses.
+const bootGas = 10_000_000_000
+
 // boot runs what the module itself wants to be run at its start, and what the
 // loader's glue runs before the first message, within the wall clock of a message
-// and any gas.
+// and within bootGas.
 func (p *Process) boot(ctx context.Context) error {
 	p.host.begin(ctx)
-	if err := p.refill(0); err != nil {
+	if err := p.refill(bootGas); err != nil {
 		return err
 	}
 	stop := p.watchdog.watch(ctx, p.host.fuel.interrupt, p.config.TimeoutMS)
@@ -197,7 +201,7 @@ func (p *Process) Rollback(ctx context.Context) error {
 // run again.
 func (p *Process) refreshBase() error {
 	started := time.Now()
-	if !p.base.update(p.instance.Memory()) {
+	if !p.base.update(p.instance.Memory(), p.instance.Touched()) {
 		return fmt.Errorf("%w: there is no room for a copy of %d bytes", vm.ErrMemoryLimit, len(p.instance.Memory()))
 	}
 	globals, err := p.globals()
@@ -225,7 +229,7 @@ func (p *Process) restoreBase(ctx context.Context) error {
 	if len(p.instance.Memory()) != len(p.base.bytes) {
 		return p.renewInstance(ctx)
 	}
-	copyChanged(p.instance.Memory(), p.base.bytes)
+	p.base.putBack(p.instance.Memory(), p.instance.Touched())
 	p.host.state = p.baseHost
 	return p.setGlobals(p.baseGlobals)
 }
@@ -287,7 +291,7 @@ func (p *Process) Fork(ctx context.Context) (vm.Process, error) {
 	}
 	fork.baseHost = p.host.state
 	fork.baseGlobals, err = p.globals()
-	if err == nil && !fork.base.update(p.instance.Memory()) {
+	if err == nil && !fork.base.update(p.instance.Memory(), p.instance.Touched()) {
 		err = vm.ErrMemoryLimit
 	}
 	if err == nil {

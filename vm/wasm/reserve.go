@@ -32,6 +32,10 @@ func (r *Reservation) Commit(n uint64) []byte {
 	return r.space[:n:n]
 }
 
+// Touched marks the pages of 4 KiB that were ever written to or read: all others
+// hold zeros. It is nil when the system does not tell.
+func (r *Reservation) Touched() []bool { return touched(r.space[:r.committed]) }
+
 // Max is the number of bytes reserved.
 func (r *Reservation) Max() uint64 { return uint64(len(r.space)) }
 

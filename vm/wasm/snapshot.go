@@ -37,12 +37,15 @@ func (p *Process) Snapshot(w vm.SnapshotWriter) error {
 	if err := w.Section(sectionHost, host); err != nil {
 		return err
 	}
-	memory := p.instance.Memory()
+	memory, touched := p.instance.Memory(), p.instance.Touched()
 	if err := w.Memory(uint64(len(memory))); err != nil {
 		return err
 	}
 	hashes, _ := w.(vm.HashWriter)
 	for at := 0; at < len(memory); at += vm.PageBytes {
+		if !anyMayHold(touched, at/osPageBytes) {
+			continue
+		}
 		page := memory[at : at+vm.PageBytes]
 		if isZero(page) {
 			continue
@@ -57,6 +60,17 @@ func (p *Process) Snapshot(w vm.SnapshotWriter) error {
 		}
 	}
 	return nil
+}
+
+// anyMayHold reports whether one of the pages that a snapshot's page is made of may
+// hold anything but zeros.
+func anyMayHold(touched []bool, first int) bool {
+	for page := first; page < first+vm.PageBytes/osPageBytes; page++ {
+		if mayHold(touched, page) {
+			return true
+		}
+	}
+	return false
 }
 
 // restore fills a fresh instance with a stored state.

@@ -147,6 +147,9 @@ func explain(err error) error {
 // Memory is a view of the memory.
 func (in *instance) Memory() []byte { return in.memory.Data() }
 
+// Touched is unknown: the memory is wasmer's own.
+func (in *instance) Touched() []bool { return nil }
+
 // Grow adds pages.
 func (in *instance) Grow(pages uint64) bool {
 	return pages <= math.MaxUint16 && in.memory.Grow(wm.Pages(pages))

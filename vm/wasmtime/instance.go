@@ -155,6 +155,9 @@ func words(err error) string {
 // Memory is a view of the memory.
 func (in *instance) Memory() []byte { return in.memory.UnsafeData(in.store) }
 
+// Touched is unknown: what was never touched may still come from a file.
+func (in *instance) Touched() []bool { return nil }
+
 // Grow adds pages.
 func (in *instance) Grow(pages uint64) bool {
 	_, err := in.memory.Grow(in.store, pages)

@@ -83,6 +83,9 @@ func (in *instance) Memory() []byte {
 	return b
 }
 
+// Touched asks the system which pages of the memory were ever written to or read.
+func (in *instance) Touched() []bool { return in.space.Touched() }
+
 // Grow adds pages.
 func (in *instance) Grow(pages uint64) bool {
 	if pages > in.space.Max()/vm.PageBytes {

@@ -170,8 +170,6 @@ func (g *guest) handle(id, tag, data string) string {
 	return answer
 }
 
-func (g *guest) global(name string) uint64 { return g.mod.ExportedGlobal(name).Get() }
-
 func (g *guest) setGlobal(name string, v uint64) {
 	g.mod.ExportedGlobal(name).(api.MutableGlobal).Set(v)
 }
