@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,26 +8,10 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/log/logtest"
-	"github.com/wallaby-ao/wallaby/node"
 )
 
 func TestAuthoritiesAndWhatWaitsForThem(t *testing.T) {
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	n, err := node.Open(t.Context(), node.Options{DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("WALLABY_URL", n.Info().URLs.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
+	n, _ := openAosNode(t, nil)
 	plain := mustRun(t, "spawn", "aos2_0_6")
 	if got := mustRun(t, "process", "authorities", plain); !strings.Contains(got, "what the process itself takes") || !strings.Contains(got, n.AuthorityAddress()+" (the messenger of this node)") {
 		t.Errorf("without a quorum:\n%s", got)

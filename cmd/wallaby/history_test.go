@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,30 +17,15 @@ import (
 
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/history"
-	"github.com/wallaby-ao/wallaby/node"
 )
 
 // TestAStrangerChecksAProcess takes a process's history from a node, from its
 // scheduler's JSON and from a file, verifies each, and replays them against what
 // the node, and liars, say of the results.
 func TestAStrangerChecksAProcess(t *testing.T) {
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	n, err := node.Open(t.Context(), node.Options{DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	n, dir := openAosNode(t, nil)
+	module := aosModule(t)
 	urls := n.Info().URLs
-	t.Setenv("WALLABY_URL", urls.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	process := mustRun(t, "spawn", "aos2_0_6")
 	eval := func(code string) { mustRun(t, "send", process, "--action", "Eval", "--data", code, "--wait") }
@@ -266,22 +250,7 @@ func TestABarSaysHowFarItIs(t *testing.T) {
 // TestAHistoryWithCronsIsNotReplayedWithoutBlocks: what ticks see of blocks is in no
 // file, so a result of them would prove nothing.
 func TestAHistoryWithCronsIsNotReplayedWithoutBlocks(t *testing.T) {
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	n, err := node.Open(t.Context(), node.Options{DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("WALLABY_URL", n.Info().URLs.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
+	n, dir := openAosNode(t, nil)
 	process := mustRun(t, "spawn", "aos2_0_6", "--tag", "Cron-Interval=1-hour")
 	file := filepath.Join(dir, "history.aolog")
 	mustRun(t, "import", process, "--from", n.Info().URLs.Gateway, "--module", "--out", file)

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -238,24 +237,8 @@ func TestWalletsAreNeverOverwritten(t *testing.T) {
 }
 
 func TestCommandsAgainstANode(t *testing.T) {
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	n, err := node.Open(t.Context(), node.Options{
-		DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("WALLABY_URL", n.Info().URLs.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
+	n, dir := openAosNode(t, nil)
+	module := aosModule(t)
 
 	process := mustRun(t, "spawn", "aos2_0_6", "--name", "cli")
 	mustRun(t, "result", process)

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -90,24 +87,7 @@ func printed(t *testing.T, want string, args ...string) string {
 // TestWhatIsStuckIsFoundAndHelped has a process lose a letter and two others throw a
 // ball for ever, and an operator look after both.
 func TestWhatIsStuckIsFoundAndHelped(t *testing.T) {
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	data := filepath.Join(dir, "data")
-	n, err := node.Open(t.Context(), node.Options{DataDir: data, AnyPort: true, Modules: []node.ModuleFile{{Path: module}}, HopsMax: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("WALLABY_URL", n.Info().URLs.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
-	t.Setenv("WALLABY_DATA_DIR", data)
+	openAosNode(t, func(o *node.Options) { o.HopsMax = 10 })
 	const player = `Handlers.add("ball", { Action = "Ball" }, function(msg) ao.send({ Target = msg.From, Action = "Ball" }) end)`
 	one, two := mustRun(t, "spawn", "aos2_0_6", "--name", "one"), mustRun(t, "spawn", "aos2_0_6", "--name", "two")
 	for _, process := range []string{one, two} {

@@ -156,28 +156,13 @@ func TestRulesChooseMachines(t *testing.T) {
 			t.Errorf("%q is a rule", rule)
 		}
 	}
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	options := node.Options{DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}}}
-	options.Machines = []node.MachineRule{{VM: "nobody's"}}
+	options := node.Options{DataDir: t.TempDir(), AnyPort: true, Machines: []node.MachineRule{{VM: "nobody's"}}}
 	if _, err := node.Open(t.Context(), options); err == nil || !strings.Contains(err.Error(), "wallaby vm list") {
 		t.Errorf("a rule for a machine that is not there: %v", err)
 	}
-	options.Machines = []node.MachineRule{{VM: "wazero"}, {Format: "wasm64-unknown-emscripten-draft_2024_02_15", VM: "wazero-interpreter"}}
-	n, err := node.Open(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
+	openAosNode(t, func(o *node.Options) {
+		o.Machines = []node.MachineRule{{VM: "wazero"}, {Format: "wasm64-unknown-emscripten-draft_2024_02_15", VM: "wazero-interpreter"}}
 	})
-	t.Setenv("WALLABY_URL", n.Info().URLs.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
 	process := mustRun(t, "spawn", "aos2_0_6")
 	if got := mustRun(t, "vm", "show", process); got != process+" runs on wazero-interpreter" {
 		t.Errorf("show: %s", got)
