@@ -27,4 +27,6 @@ add aos2_0_1.wasm Do_Uc2Sju_ffp6Ev0AnLVdPtot15rvMjP-a9VVaA5fM
 add sqlite.wasm ghSkge2sIUD_F00ym5sEimC63BDBuBrq4b5OcwxOjiw
 add aos2_0_4_32.wasm
 
-exec "$GO" run ./cmd/wallaby dev ${flags[@]+"${flags[@]}"} "$@"
+# Not "go run", which takes Ctrl-C for a failure.
+CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby
+exec bin/wallaby dev ${flags[@]+"${flags[@]}"} "$@"
