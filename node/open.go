@@ -82,6 +82,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 		HotBytesMax:         n.options.HotMemoryBytes,
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,
+		RootEvery:           n.options.RootEvery,
 		Fatal:               n.engineFailed,
 		Now:                 n.options.Now,
 		Logger:              n.options.Logger,

@@ -110,13 +110,17 @@ func (n *Node) clusterHandlers() map[string]http.HandlerFunc {
 	}
 }
 
-// front is the gateway's port: the units under their names, the node's own
-// paths, and the gateway for all else.
+// front is the gateway's port: the units under their names, state roots, the node's
+// own paths, and the gateway for all else.
 func front(units map[string]http.Handler, own map[string]http.HandlerFunc, rest http.Handler) http.Handler {
 	rest = withOwn(own, rest)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		clean := path.Clean("/" + r.URL.Path)
 		first, tail, _ := strings.Cut(strings.TrimPrefix(clean, "/"), "/")
+		if first == "root" {
+			units["cu"].ServeHTTP(w, r)
+			return
+		}
 		unit, ok := units[first]
 		if !ok {
 			rest.ServeHTTP(w, r)
