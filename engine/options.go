@@ -35,6 +35,9 @@ type Options struct {
 	Blocks BlockSource
 	// Host gives guests data from outside; nil: none.
 	Host vm.Host
+	// Leave, if set, says why a process is not to get the message at a nonce, for
+	// histories that are tried otherwise than they were; "": it gets it.
+	Leave func(process ao.ID, nonce uint64) (why string)
 
 	// MemoryMaxBytes is the largest Memory-Limit that is accepted (1 GiB).
 	MemoryMaxBytes uint64

@@ -71,6 +71,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.drivers, n.machines = drivers, rules
 	e, err := engine.Open(ctx, engine.Options{
 		Log:                 n.log,
 		DB:                  n.state.DB,

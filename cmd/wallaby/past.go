@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -129,6 +130,15 @@ signed or sent, and nothing changes.`,
 // ownerOf gives the address that a process takes for its owner's.
 func (a *app) ownerOf(ctx context.Context, process ao.ID) (string, error) {
 	list, err := a.client().Schedule(ctx, process, 0, 1)
+	if ao.CodeOf(err) == ao.CodeNotFound {
+		forks, forksErr := a.forks(ctx)
+		for _, f := range forks {
+			if f.ID == process {
+				return a.ownerOf(ctx, f.Process)
+			}
+		}
+		err = errors.Join(err, forksErr)
+	}
 	if err != nil {
 		return "", err
 	}
