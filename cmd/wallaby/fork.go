@@ -173,7 +173,7 @@ func (a *app) printFork(line node.ForkLine, compare bool) error {
 	}
 	fields := append([][2]string{{"fork", line.Fork.ID.String()}}, forkFields(line.Fork)...)
 	fields = append(fields, [2]string{"state root", line.Root.String()},
-		[2]string{"results", fmt.Sprintf("%d, of which %d are others than the process's", line.Results, line.Differ)})
+		[2]string{"results", strconv.FormatUint(line.Results, 10)}, [2]string{"different", strconv.FormatUint(line.Differ, 10)})
 	if err := a.printFields(fields); err != nil || !compare {
 		return err
 	}
