@@ -104,7 +104,8 @@ func (e *Engine) reached(ctx context.Context, process ao.ID, at place) error {
 
 // inPast has use look at a process's state behind a place that has been reached. It
 // is made from the nearest state below that there is, apart from the process's own
-// instance. use must leave it as it is; the context ends with the engine, too.
+// instance. use must leave it as it is; the context ends with the engine, too. What
+// was done for somebody who gave up is kept: whoever asks next goes on there.
 func (e *Engine) inPast(ctx context.Context, process ao.ID, at place, use func(context.Context, *live) error) error {
 	leave, err := e.past.pool.enter(ctx)
 	if err != nil {
@@ -113,16 +114,22 @@ func (e *Engine) inPast(ctx context.Context, process ao.ID, at place, use func(c
 	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(e.working, cancel)()
+	defer context.AfterFunc(e.running, cancel)()
 	l, err := e.begin(ctx, process, at)
 	if err != nil {
 		return err
 	}
-	if err := e.goOn(ctx, l, at); err != nil {
-		return errors.Join(err, l.machine.Close())
+	err = e.goOn(ctx, l, at)
+	switch {
+	case err == nil:
+		err = use(ctx, l)
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()) && l.next != (place{}):
+		// The message in hand has left no trace; see vm.Process.
+		l.broken = false
+	default:
+		l.broken = true
 	}
-	err = use(ctx, l)
-	if isLost(err) {
+	if l.broken || isLost(err) {
 		return errors.Join(err, l.machine.Close())
 	}
 	return errors.Join(err, e.past.put(l))

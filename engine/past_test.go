@@ -214,6 +214,39 @@ func TestThePastHasBounds(t *testing.T) {
 	}
 }
 
+func TestWhoGaveUpOnThePastGoesOnFromThere(t *testing.T) {
+	b := newBench(t, nil)
+	process := b.spawn()
+	close(b.driver.gate)
+	for i := range 8 {
+		b.send(process, "add "+itoa(int64(i)))
+	}
+	b.send(process, "wait")
+	b.result(process, b.send(process, "add x"))
+	<-b.driver.stuck
+	b.driver.gate = make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { _, err := b.RootAt(ctx, process, 10, 0); done <- err }()
+	<-b.driver.stuck
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	close(b.driver.gate)
+	before := b.driver.runs.Load()
+	got, err := b.RootAt(t.Context(), process, 10, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runs := b.driver.runs.Load() - before; runs != 2 {
+		t.Errorf("%d messages ran, not the last two", runs)
+	}
+	if newest, err := b.Root(t.Context(), process); err != nil || newest.Root != got.Root {
+		t.Errorf("the root is %s, the newest %s, %v", got.Root, newest.Root, err)
+	}
+}
+
 func TestAPastThatCannotBeRepeatedIsRefused(t *testing.T) {
 	b := newBench(t, nil)
 	process := b.spawn()

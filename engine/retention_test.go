@@ -185,6 +185,7 @@ func TestPagesStayAsLongAsASnapshotHasThem(t *testing.T) {
 		}
 		if machine.fail {
 			machine.fail = false
+			machine.pages[random.Intn(len(machine.pages))] = uint64(random.Intn(9))
 			if _, err := b.snapshots.save(process, place{nonce: uint64(step), tick: 1}, machine); err != nil {
 				t.Fatal(err)
 			}

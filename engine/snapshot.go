@@ -87,7 +87,7 @@ func (s *snapshotStore) save(process ao.ID, at place, machine vm.Process) (ao.ID
 }
 
 // replace puts a manifest in the place of others, and lets go of what only they had.
-// The process is marked already, or it is marked with that.
+// The process is marked.
 func (s *snapshotStore) replace(process ao.ID, added *snapshot, gone, kept []snapshot) error {
 	err := s.store.db.Update(func(txn *badger.Txn) error {
 		for _, one := range gone {
@@ -95,12 +95,10 @@ func (s *snapshotStore) replace(process ao.ID, added *snapshot, gone, kept []sna
 				return err
 			}
 		}
-		if added != nil {
-			if err := txn.Set(placeKey(keyManifest, process, added.at), added.encode()); err != nil {
-				return err
-			}
+		if added == nil {
+			return nil
 		}
-		return txn.Set(idKey(keyIntent, process), nil)
+		return txn.Set(placeKey(keyManifest, process, added.at), added.encode())
 	})
 	if err != nil {
 		return fmt.Errorf("store manifest: %w", err)
@@ -191,6 +189,9 @@ func (s *snapshotStore) discard(process ao.ID, at place) error {
 	}
 	if bad == nil {
 		return nil
+	}
+	if err := s.mark(process); err != nil {
+		return err
 	}
 	return s.replace(process, nil, []snapshot{*bad}, kept)
 }
