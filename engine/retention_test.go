@@ -90,9 +90,9 @@ func (m *listedMachine) Snapshot(w vm.SnapshotWriter) error {
 	return nil
 }
 
-// checkPages wants every page that a snapshot has to be there, with a reference, and
+// wantWholeSnapshots wants every page that a snapshot has to be there, with a reference, and
 // nothing else.
-func (b *bench) checkPages() {
+func (b *bench) wantWholeSnapshots() {
 	b.Helper()
 	pages, references := map[string]bool{}, map[string]bool{}
 	err := b.db.View(func(txn *badger.Txn) error {
@@ -190,7 +190,7 @@ func TestPagesStayAsLongAsASnapshotHasThem(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if b.checkPages(); t.Failed() {
+		if b.wantWholeSnapshots(); t.Failed() {
 			t.Fatalf("after step %d", step)
 		}
 	}
@@ -221,5 +221,5 @@ func TestSnapshotsStayWhileTheyAreRead(t *testing.T) {
 	if kept := b.countKeys(keyManifest); kept != snapshotsKept {
 		t.Errorf("%d snapshots are left afterwards", kept)
 	}
-	b.checkPages()
+	b.wantWholeSnapshots()
 }
