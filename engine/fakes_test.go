@@ -124,7 +124,7 @@ func openDB(tb testing.TB, dir string) *badger.DB {
 }
 
 func openDBAt(dir string) (*badger.DB, error) {
-	db, err := kv.Open(badger.DefaultOptions(dir).WithMemTableSize(8<<20).WithDetectConflicts(false), nil)
+	db, err := kv.Open(badger.DefaultOptions(dir).WithMemTableSize(8<<20).WithValueLogFileSize(1<<20).WithDetectConflicts(false), nil)
 	if err != nil {
 		return nil, err
 	}

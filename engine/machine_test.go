@@ -126,6 +126,7 @@ func (p *testMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, erro
 		select {
 		case <-d.gate:
 		case <-ctx.Done():
+			p.words = p.before // as if it had never come
 			return vm.Output{}, ctx.Err()
 		}
 	case "crash":

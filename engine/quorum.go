@@ -66,6 +66,11 @@ type ruling struct {
 
 // rule decides about an entry; known gives tallies of the entries before.
 func (e *Engine) rule(ctx context.Context, d *definition, entry aolog.Entry, known func(key ao.ID) (tally, error)) (ruling, error) {
+	if e.options.Leave != nil {
+		if why := e.options.Leave(entry.Process, entry.Nonce); why != "" {
+			return ruling{why: why}, nil
+		}
+	}
 	if d.authorities.Quorum == 0 || entry.Nonce == 0 {
 		return ruling{}, nil
 	}
@@ -125,7 +130,7 @@ func withheldResult(why string) ao.Result {
 func (e *Engine) withheld(entry aolog.Entry, why string) {
 	e.counters.withheld.Add(1)
 	e.options.Logger.Debug().Str("pkg", "engine").Stringer("process", entry.Process).Uint64("nonce", entry.Nonce).Str("reason", why).
-		Msg("a pushed message is not given to its process")
+		Msg("a message is not given to its process")
 }
 
 // tallyOf gives what is known of a push: by the batch in hand, or else stored.

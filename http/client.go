@@ -14,6 +14,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/engine"
 )
 
 // Client speaks to a node's units. The error of a unit comes back as the
@@ -170,11 +171,47 @@ func (c *Client) Results(ctx context.Context, process ao.ID, q ResultsQuery) (pa
 
 // DryRun asks a process without leaving a trace in it.
 func (c *Client) DryRun(ctx context.Context, process ao.ID, request DryRunRequest) (result ao.Result, err error) {
+	return c.DryRunAt(ctx, process, nil, request)
+}
+
+// Root gives the root of a process's state behind a place; nil: the newest.
+func (c *Client) Root(ctx context.Context, process ao.ID, at *Place) (root engine.StateRoot, err error) {
+	err = c.Do(ctx, http.MethodGet, c.CU+"/root/"+process.String()+"?"+placeQuery(at).Encode(), "", nil, &root)
+	return root, err
+}
+
+// State writes the memory of a process behind a place; nil: the newest.
+func (c *Client) State(ctx context.Context, process ao.ID, at *Place, to io.Writer) (bytes int64, err error) {
+	target := c.CU + "/state/" + process.String() + "?" + placeQuery(at).Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return 0, ao.Errorf(ao.CodeInvalid, "%w", err)
+	}
+	response, err := c.HTTP.Do(request)
+	if err != nil {
+		return 0, explainConnection(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= 300 {
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+		return 0, refusal(response.StatusCode, answer)
+	}
+	bytes, err = io.Copy(to, response.Body)
+	if err != nil {
+		err = ao.Errorf(ao.CodeUnavailable, "read the state from %s: %w", target, err)
+	}
+	return bytes, err
+}
+
+// DryRunAt asks a process in its state behind a place; nil: the newest.
+func (c *Client) DryRunAt(ctx context.Context, process ao.ID, at *Place, request DryRunRequest) (result ao.Result, err error) {
+	query := placeQuery(at)
+	query.Set("process-id", process.String())
 	body, err := json.Marshal(request)
 	if err != nil {
 		return result, ao.Errorf(ao.CodeInvalid, "encode dry run: %w", err)
 	}
-	err = c.Do(ctx, http.MethodPost, c.CU+"/dry-run?process-id="+process.String(), "application/json", body, &result)
+	err = c.Do(ctx, http.MethodPost, c.CU+"/dry-run?"+query.Encode(), "application/json", body, &result)
 	return result, err
 }
 

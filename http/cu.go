@@ -26,7 +26,7 @@ type Evaluator interface {
 	Resulter
 	Results(ctx context.Context, process ao.ID, query engine.ResultsQuery) (engine.ResultsPage, error)
 	DryRun(ctx context.Context, process ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error)
-	State(ctx context.Context, process ao.ID) (*engine.State, error)
+	Past
 }
 
 // Crons evaluates a process as time passes.
@@ -61,6 +61,7 @@ func NewCU(o CUOptions) http.Handler {
 	router.HandleFunc("/results/{process}", c.results).Methods(http.MethodGet)
 	router.HandleFunc("/cron/{process}", c.cron).Methods(http.MethodGet)
 	router.HandleFunc("/state/{process}", c.state).Methods(http.MethodGet)
+	router.HandleFunc("/root/{process}", c.root).Methods(http.MethodGet)
 	router.HandleFunc("/dry-run", c.dryRun).Methods(http.MethodPost)
 	return o.wrap("cu", router)
 }
@@ -266,35 +267,6 @@ func (c *cu) cron(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, resultsShape(page, false))
 }
 
-// state gives a process's raw memory at its newest evaluation.
-func (c *cu) state(w http.ResponseWriter, r *http.Request) {
-	process, err := pathID(r, "process")
-	if err != nil {
-		writeError(w, r, err)
-		return
-	}
-	if queryText(r, "to") != "" {
-		writeError(w, r, ao.Errorf(ao.CodeUnprocessable, "this node gives the newest state only: leave out to"))
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
-	defer cancel()
-	state, err := c.Evaluator.State(ctx, process)
-	if err != nil {
-		writeError(w, r, err)
-		return
-	}
-	defer state.Close()
-	header := w.Header()
-	header.Set("Content-Type", "application/octet-stream")
-	header.Set("Last-Timestamp", strconv.FormatInt(state.TimestampMS, 10))
-	header.Set("Last-Ordinate", strconv.FormatUint(state.Nonce, 10))
-	header.Set("Last-Block-Height", strconv.FormatUint(state.BlockHeight, 10))
-	// The status is sent with the first byte: a client that goes away, or a
-	// failure after that, can only be seen by the length.
-	_, _ = state.WriteTo(w)
-}
-
 // dryRunBytesMax bounds a dry run's body, as in the reference.
 const dryRunBytesMax = 1 << 20
 
@@ -327,13 +299,25 @@ func (c *cu) dryRun(w http.ResponseWriter, r *http.Request) {
 			to = &id
 		}
 	}
+	at, past, placeErr := queryPlace(r)
+	if err == nil {
+		err = placeErr
+	}
+	if err == nil && past && to != nil {
+		err = ao.Errorf(ao.CodeInvalid, "give to or nonce, not both: each names a place")
+	}
 	if err != nil {
 		writeError(w, r, err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
 	defer cancel()
-	result, err := c.Evaluator.DryRun(ctx, process, message, to)
+	var result ao.Result
+	if past {
+		result, err = c.Evaluator.DryRunAt(ctx, process, message, at.Nonce, at.Tick)
+	} else {
+		result, err = c.Evaluator.DryRun(ctx, process, message, to)
+	}
 	if err != nil {
 		writeError(w, r, err)
 		return

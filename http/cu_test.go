@@ -183,7 +183,7 @@ func TestCronsAreEvaluatedAndListed(t *testing.T) {
 func TestOnlyTheNewestStateIsGiven(t *testing.T) {
 	u := newUnits(t, nil)
 	plain := logtest.Spawn(t, u.log, "plain")
-	u.get(u.cu.URL+"/state/"+plain.String()+"?to=5").refuses(t, 422, ao.CodeUnprocessable, "newest state only")
+	u.get(u.cu.URL+"/state/"+plain.String()+"?to=5").refuses(t, 422, ao.CodeUnprocessable, "or give nonce")
 	u.evaluator.err = ao.Errorf(ao.CodeNotFound, "no state")
 	u.get(u.cu.URL+"/state/"+plain.String()).refuses(t, 404, ao.CodeNotFound, "no state")
 }

@@ -80,6 +80,7 @@ type fakeEvaluator struct {
 	query  engine.ResultsQuery
 	dryRun engine.DryRunMessage
 	to     *ao.ID
+	at     *Place
 	asked  [2]ao.ID
 	err    error
 	wait   bool
@@ -111,6 +112,24 @@ func (e *fakeEvaluator) Push(_ context.Context, process ao.ID, nonce uint64) err
 }
 
 func (e *fakeEvaluator) State(context.Context, ao.ID) (*engine.State, error) { return nil, e.err }
+
+func (e *fakeEvaluator) StateAt(_ context.Context, _ ao.ID, nonce, tick uint64) (*engine.State, error) {
+	e.at = &Place{nonce, tick}
+	return nil, e.err
+}
+
+func (e *fakeEvaluator) DryRunAt(_ context.Context, _ ao.ID, message engine.DryRunMessage, nonce, tick uint64) (ao.Result, error) {
+	e.dryRun, e.at = message, &Place{nonce, tick}
+	return e.result.Result, e.err
+}
+
+func (e *fakeEvaluator) Root(_ context.Context, process ao.ID) (engine.StateRoot, error) {
+	return engine.StateRoot{Process: process, Nonce: 9, Root: ao.ID{1}}, e.err
+}
+
+func (e *fakeEvaluator) RootAt(_ context.Context, process ao.ID, nonce, tick uint64) (engine.StateRoot, error) {
+	return engine.StateRoot{Process: process, Nonce: nonce, Tick: tick, Root: ao.ID{2}, Snapshot: true}, e.err
+}
 
 // units is one node's units with everything under them made up but the log.
 type units struct {

@@ -40,6 +40,9 @@ type File struct {
 	// of the same name goes before.
 	HopsMax     *int `yaml:"hops-max,omitempty"`
 	PairRateMax *int `yaml:"pair-rate-max,omitempty"`
+	// RootEvery has state roots kept behind every such nonce. A flag of the same name
+	// goes before.
+	RootEvery uint64 `yaml:"root-every,omitempty"`
 	// Gateways and AllowAddresses add to what the flags --gateway and
 	// --allow-addresses say.
 	Gateways       []string `yaml:"gateways,omitempty"`
@@ -88,7 +91,7 @@ func ReadFile(path string) (Options, error) {
 	}
 	return Options{
 		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, HopsMax: bound(f.HopsMax), PairRateMax: bound(f.PairRateMax),
-		Gateways: f.Gateways, AllowAddresses: allowed, SchedulerURL: f.SchedulerURL,
+		RootEvery: f.RootEvery, Gateways: f.Gateways, AllowAddresses: allowed, SchedulerURL: f.SchedulerURL,
 		Cluster: &Cluster{
 			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, Chain: f.Chain,
 			CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),

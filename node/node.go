@@ -15,6 +15,7 @@ import (
 	"github.com/wallaby-ao/wallaby/internal/kv"
 	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/raft"
+	"github.com/wallaby-ao/wallaby/vm"
 )
 
 // Node is a whole ao computer that is open and serving.
@@ -34,7 +35,10 @@ type Node struct {
 	fallback  *fallback
 	log       *raft.Node
 	state     *kv.DB
+	drivers   []vm.Driver
+	machines  map[string]string // format, or "" → driver
 	engine    *engine.Engine
+	forks     *forks
 	courier   *courier.Courier
 	messenger *messenger.Messenger
 	voice     *voice // nil when the node has no key of its own
@@ -42,7 +46,7 @@ type Node struct {
 	modules   []Module
 	// adminToken is what an operator shows.
 	adminToken string
-	// replaying is held by the replay in hand.
+	// replaying is held by the replay or the new fork in hand.
 	replaying sync.Mutex
 
 	failed    chan error
@@ -91,6 +95,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openLog,
 		n.openState,
 		n.openEngine,
+		n.openForks,
 		n.openCourier,
 		n.openMessenger,
 		n.openMonitor,

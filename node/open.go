@@ -71,6 +71,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.drivers, n.machines = drivers, rules
 	e, err := engine.Open(ctx, engine.Options{
 		Log:                 n.log,
 		DB:                  n.state.DB,
@@ -82,6 +83,7 @@ func (n *Node) openEngine(ctx context.Context) error {
 		HotBytesMax:         n.options.HotMemoryBytes,
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,
+		RootEvery:           n.options.RootEvery,
 		Fatal:               n.engineFailed,
 		Now:                 n.options.Now,
 		Logger:              n.options.Logger,

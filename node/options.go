@@ -63,6 +63,9 @@ type Options struct {
 	// WrapDriver, if set, stands between the engine and the virtual machine, to
 	// record or to measure.
 	WrapDriver func(vm.Driver) vm.Driver
+	// RootEvery has state roots kept behind every such nonce; 0: of none, they are
+	// worked out when somebody asks.
+	RootEvery uint64
 	// HopsMax is how many deliveries one message may cause at this node before the
 	// rest is parked; default 10,000, negative: no bound.
 	HopsMax int

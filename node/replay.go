@@ -1,8 +1,6 @@
 package node
 
 import (
-	"encoding/json"
-	"net"
 	"net/http"
 
 	"github.com/wallaby-ao/wallaby/ao"
@@ -24,9 +22,8 @@ type ReplayLine struct {
 // serveReplay runs one replay at a time, and only for callers on this machine: it
 // takes a core for as long as the process's history is.
 func (n *Node) serveReplay(w http.ResponseWriter, r *http.Request) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-		aohttp.WriteError(w, r, ao.Errorf(ao.CodeUnauthorized, "a replay takes a core for long: ask for it on the node's own machine"))
+	if err := local(r, "a replay"); err != nil {
+		aohttp.WriteError(w, r, err)
 		return
 	}
 	process, err := ao.ParseID(r.URL.Query().Get("process"))
@@ -35,26 +32,15 @@ func (n *Node) serveReplay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !n.replaying.TryLock() {
-		aohttp.WriteError(w, r, ao.Errorf(ao.CodeRateLimited, "another replay is running: try again when it is done"))
+		aohttp.WriteError(w, r, ao.Errorf(ao.CodeRateLimited, "a fork or another replay is running: try again when it is done"))
 		return
 	}
 	defer n.replaying.Unlock()
-	lines := json.NewEncoder(w)
-	started := false
-	tell := func(line ReplayLine) error {
-		if !started {
-			started = true
-			w.Header().Set("Content-Type", "application/x-ndjson")
-		}
-		if err := lines.Encode(line); err != nil {
-			return err
-		}
-		return http.NewResponseController(w).Flush()
-	}
-	err = n.engine.Replay(r.Context(), process, r.URL.Query()["vm"], func(state engine.Replay) error { return tell(ReplayLine{Replay: state}) })
+	answer := lines{w: w}
+	err = n.engine.Replay(r.Context(), process, r.URL.Query()["vm"], func(state engine.Replay) error { return answer.tell(ReplayLine{Replay: state}) })
 	switch {
-	case err != nil && started:
-		_ = tell(ReplayLine{Error: err.Error()})
+	case err != nil && answer.started:
+		_ = answer.tell(ReplayLine{Error: err.Error()})
 	case err != nil:
 		aohttp.WriteError(w, r, err)
 	}

@@ -62,7 +62,7 @@ func (n *Node) openServers(context.Context) error {
 		Base: base, Log: log, Weave: weave{n}, Monitors: monitors{n}, Tracer: tracer{n.engine}, Elsewhere: n.courier, Pusher: pusher{n.engine, n},
 	})
 	cu := aohttp.NewCU(aohttp.CUOptions{
-		Base: base, Log: log, Evaluator: n.engine, Crons: n.monitor, NowMS: nowMS,
+		Base: base, Log: forkedLog{log, n.forks}, Evaluator: forked{n}, Crons: n.monitor, NowMS: nowMS,
 		Address: dataitem.AddressOf(n.authority.Owner()).String(),
 	})
 	units := map[string]http.Handler{"mu": mu, "su": su, "cu": cu}
@@ -75,7 +75,7 @@ func (n *Node) openServers(context.Context) error {
 	return nil
 }
 
-// withAdmin puts an operator's paths before a handler.
+// withAdmin puts an operator's paths, and those that change something, before a handler.
 func (n *Node) withAdmin(next http.Handler) http.Handler {
 	operator := map[string]http.HandlerFunc{
 		PathSetMachine:    n.admin(n.serveSetMachine),
@@ -83,6 +83,7 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathDropEffect:    n.admin(n.serveDropEffect),
 		PathSkipCrons:     n.admin(n.serveSkipCrons),
 		PathResumeCascade: n.admin(n.serveResumeCascade),
+		PathFork:          n.serveFork,
 	}
 	if n.transport != nil {
 		maps.Copy(operator, n.clusterHandlers())
@@ -110,13 +111,17 @@ func (n *Node) clusterHandlers() map[string]http.HandlerFunc {
 	}
 }
 
-// front is the gateway's port: the units under their names, the node's own
-// paths, and the gateway for all else.
+// front is the gateway's port: the units under their names, state roots, the node's
+// own paths, and the gateway for all else.
 func front(units map[string]http.Handler, own map[string]http.HandlerFunc, rest http.Handler) http.Handler {
 	rest = withOwn(own, rest)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		clean := path.Clean("/" + r.URL.Path)
 		first, tail, _ := strings.Cut(strings.TrimPrefix(clean, "/"), "/")
+		if first == "root" {
+			units["cu"].ServeHTTP(w, r)
+			return
+		}
 		unit, ok := units[first]
 		if !ok {
 			rest.ServeHTTP(w, r)
@@ -149,6 +154,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathProcesses:   n.serveProcesses,
 		PathSequencing:  n.serveSequencing,
 		PathReplay:      n.serveReplay,
+		PathForks:       func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, n.forks.infos()) },
 		PathMachine:     n.serveMachine,
 		PathOutbox:      n.serveOutbox,
 		PathCrons:       n.serveCrons,

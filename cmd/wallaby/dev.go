@@ -110,6 +110,9 @@ func withFile(options, file node.Options, flags *pflag.FlagSet) node.Options {
 	if file.PairRateMax != 0 && !flags.Changed("pair-rate-max") {
 		options.PairRateMax = file.PairRateMax
 	}
+	if !flags.Changed("root-every") {
+		options.RootEvery = file.RootEvery
+	}
 	options.Gateways = append(options.Gateways, file.Gateways...)
 	options.AllowAddresses = append(options.AllowAddresses, file.AllowAddresses...)
 	options.SchedulerURL = cmp.Or(options.SchedulerURL, file.SchedulerURL)
@@ -140,6 +143,7 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
 	flags.IntVar(&f.hops, "hops-max", messenger.DefaultHopsMax, "park what a message causes after so many deliveries here; 0: never")
 	flags.IntVar(&f.pairRate, "pair-rate-max", messenger.DefaultPairRateMax, "park what a message causes when one process sends so often to another in a minute; 0: never")
+	flags.Uint64Var(&f.node.RootEvery, "root-every", 0, "keep the root of a process's state behind every such nonce (default none: they are worked out when somebody asks)")
 	flags.StringSliceVar(&f.gateways, "gateway", nil, "ask the gateway at this `URL` about processes and schedulers that are not here, such as https://arweave.net (repeatable)")
 	flags.StringSliceVar(&f.allowed, guard.Setting, nil, "let URLs of other schedulers lead to these `ADDRESSES`, which are refused otherwise: loopback, private, or a prefix such as 10.1.0.0/16 (repeatable)")
 	flags.StringVar(&f.node.SchedulerURL, "scheduler-url", "", "tell others that the scheduler is at this `URL` (default where it listens)")

@@ -33,9 +33,10 @@ func markIDs(root *cobra.Command, args []string) []string {
 	return marked
 }
 
-// isName reports whether an argument is an id or the name of an effect, which begins
-// with one.
+// isName reports whether an argument is an id, or a place in a process's history or the
+// name of an effect, which begin with one.
 func isName(arg string) bool {
+	arg, _, _ = strings.Cut(arg, "@")
 	if _, err := ao.ParseID(arg); err == nil {
 		return true
 	}
