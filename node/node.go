@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/courier"
@@ -15,6 +16,7 @@ import (
 	"github.com/wallaby-ao/wallaby/internal/kv"
 	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/raft"
+	"github.com/wallaby-ao/wallaby/settlement"
 )
 
 // Node is a whole ao computer that is open and serving.
@@ -40,6 +42,8 @@ type Node struct {
 	voice     *voice // nil when the node has no key of its own
 	monitor   *messenger.Monitor
 	modules   []Module
+	// uploads settles the log on the weave; nil when it is settled nowhere.
+	uploads atomic.Pointer[settlement.Settler]
 	// adminToken is what an operator shows.
 	adminToken string
 	// replaying is held by the replay in hand.
@@ -96,6 +100,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openMonitor,
 		n.openCluster,
 		n.openSettlement,
+		n.openUploads,
 		n.publishModules,
 		n.publishSchedulerLocation,
 		n.openServers,

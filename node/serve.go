@@ -251,5 +251,6 @@ func (n *Node) newMetrics() *aohttp.Metrics {
 	delivery("wallaby_delivery_retries_total", "Attempts to deliver an effect after the first.", func(s messenger.Status) uint64 { return s.RetriesTotal })
 	delivery("wallaby_dead_letters_total", "Effects that were given up.", func(s messenger.Status) uint64 { return s.DeadTotal })
 	delivery("wallaby_parked_total", "Effects that the loop breaker has parked.", func(s messenger.Status) uint64 { return s.ParkedTotal })
+	n.settlementMetrics(m)
 	return m
 }

@@ -9,7 +9,7 @@ GO=${GO:-go}
 FUZZTIME=${FUZZTIME:-30000x}
 STATICCHECK=${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}
 # Packages in which goroutines share state, so far as they exist.
-concurrent=(log raft engine history messenger http courier arweave/gateway node vm/wazero vm/plugin)
+concurrent=(log raft engine history messenger http courier arweave/gateway settlement node vm/wazero vm/plugin)
 
 check() { "$testsum" check "$counts" "$@"; }
 skip() { "$testsum" skip "$counts" "$@"; }
