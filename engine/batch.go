@@ -40,7 +40,8 @@ type batchItem struct {
 	at      place
 	effects int
 	root    ao.ID
-	push    *tallied // nil: nothing to remember
+	push    *tallied    // nil: nothing to remember
+	state   *storedRoot // nil: the state's root is not kept
 }
 
 func (b *batch) add(at place, r record, effects int, root ao.ID) {
@@ -124,6 +125,11 @@ func putEvaluation(txn *badger.Txn, process ao.ID, item batchItem) error {
 	}
 	if item.push != nil {
 		if err := putTally(txn, process, item.push); err != nil {
+			return err
+		}
+	}
+	if item.state != nil {
+		if err := txn.Set(placeKey(keyStateRoot, process, item.at), item.state.encode()); err != nil {
 			return err
 		}
 	}

@@ -179,7 +179,7 @@ func (e *Engine) tick(l *live, b *batch, t tick, watched bool) error {
 	at := place{l.next.nonce, t.number}
 	message := func() ([]byte, error) { return appendTickMessage(nil, l.process, t), nil }
 	if at.less(b.next) {
-		if err := e.reevaluate(l, at, message); err != nil {
+		if _, err := e.reevaluate(e.working, l, at, message); err != nil {
 			return err
 		}
 		l.stepTick(at, t)

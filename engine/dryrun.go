@@ -2,72 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/vm"
 )
-
-// dryRunPool bounds dry runs, apart from evaluation, which they never delay.
-type dryRunPool struct {
-	slots   chan struct{} // one for each that may run
-	places  int64         // how many may run or wait
-	inHand  atomic.Int64
-	closing chan struct{}
-
-	mu     sync.Mutex
-	closed bool
-	wg     sync.WaitGroup
-}
-
-func newDryRunPool(workers, queueMax int) *dryRunPool {
-	return &dryRunPool{
-		slots:   make(chan struct{}, workers),
-		places:  int64(workers + queueMax),
-		closing: make(chan struct{}),
-	}
-}
-
-func (p *dryRunPool) count() int { return int(p.inHand.Load()) }
-
-// close lets no more dry runs begin.
-func (p *dryRunPool) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	close(p.closing)
-}
-
-func (p *dryRunPool) wait() { p.wg.Wait() }
-
-// enter takes a slot, after waiting in the queue if that has room.
-func (p *dryRunPool) enter(ctx context.Context) (func(), error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return nil, errClosing()
-	}
-	if p.inHand.Add(1) > p.places {
-		p.inHand.Add(-1)
-		return nil, ao.Errorf(ao.CodeRateLimited, "Dry-Run enqueue limit exceeded: %d dry runs are waiting, try again later", p.places)
-	}
-	p.wg.Add(1)
-	leave := func() { p.inHand.Add(-1); p.wg.Done() }
-	p.mu.Unlock()
-	defer p.mu.Lock()
-	select {
-	case p.slots <- struct{}{}:
-		return func() { <-p.slots; leave() }, nil
-	case <-p.closing:
-		leave()
-		return nil, errClosing()
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
-	}
-}
 
 // forkRequest asks a process's owner for a copy of the state once that has come to
 // a goal.
@@ -139,11 +79,49 @@ func (e *Engine) fork(ctx context.Context, id ao.ID) (*fork, error) {
 }
 
 // DryRun tries a message on a copy of a process's newest state, or of the state
-// at message to, as long as that is the newest. Nothing is stored. A full queue
-// gives CodeRateLimited.
-func (e *Engine) DryRun(ctx context.Context, process ao.ID, message DryRunMessage, to *ao.ID) (result ao.Result, err error) {
-	if message.Owner == "" {
-		return ao.Result{}, ao.Errorf(ao.CodeInvalid, "a dry run needs an Owner: the address that the message would come from")
+// behind message to. Nothing is stored. A full queue gives CodeRateLimited.
+func (e *Engine) DryRun(ctx context.Context, process ao.ID, message DryRunMessage, to *ao.ID) (ao.Result, error) {
+	if to == nil {
+		return e.dryRunNow(ctx, process, message, nil)
+	}
+	nonce, err := e.find(ctx, process, *to)
+	if err != nil {
+		return ao.Result{}, err
+	}
+	head, err := e.head(ctx, process)
+	if err != nil {
+		return ao.Result{}, err
+	}
+	if nonce == head.Nonce {
+		result, err := e.dryRunNow(ctx, process, message, &nonce)
+		if !errors.Is(err, errGoneOn) {
+			return result, err
+		}
+	}
+	return e.DryRunAt(ctx, process, message, nonce, 0)
+}
+
+// DryRunAt tries a message on a process's state behind a nonce, or behind a tick of
+// crons there.
+func (e *Engine) DryRunAt(ctx context.Context, process ao.ID, message DryRunMessage, nonce, tick uint64) (result ao.Result, err error) {
+	if err := message.check(); err != nil {
+		return ao.Result{}, err
+	}
+	e.counters.dryRuns.Add(1)
+	err = e.copyPast(ctx, process, place{nonce, tick}, func(ctx context.Context, copied *fork) (err error) {
+		result, err = e.tryOut(ctx, process, copied, message)
+		return errors.Join(err, copied.machine.Close())
+	})
+	return result, err
+}
+
+var errGoneOn = errors.New("the process has gone on")
+
+// dryRunNow tries a message on the newest state. If that is not behind a wanted
+// nonce, it gives errGoneOn.
+func (e *Engine) dryRunNow(ctx context.Context, process ao.ID, message DryRunMessage, wanted *uint64) (result ao.Result, err error) {
+	if err := message.check(); err != nil {
+		return ao.Result{}, err
 	}
 	leave, err := e.dryRuns.enter(ctx)
 	if err != nil {
@@ -151,14 +129,6 @@ func (e *Engine) DryRun(ctx context.Context, process ao.ID, message DryRunMessag
 	}
 	defer leave()
 	e.counters.dryRuns.Add(1)
-	var wanted *uint64
-	if to != nil {
-		nonce, err := e.find(ctx, process, *to)
-		if err != nil {
-			return ao.Result{}, err
-		}
-		wanted = &nonce
-	}
 	result, err = e.dryRun(ctx, process, message, wanted, e.borrow)
 	if isLost(err) {
 		// The copy was of a machine that is gone; a fresh one is of a new machine.
@@ -178,9 +148,7 @@ func (e *Engine) dryRun(ctx context.Context, process ao.ID, message DryRunMessag
 		}
 	}()
 	if wanted != nil && *wanted != copied.last.nonce {
-		return ao.Result{}, ao.Errorf(ao.CodeUnprocessable,
-			"a dry run at nonce %d is not possible: the process has gone on to nonce %d, and only its newest state is kept at hand",
-			*wanted, copied.last.nonce)
+		return ao.Result{}, errGoneOn
 	}
 	return e.tryOut(ctx, process, copied, message)
 }

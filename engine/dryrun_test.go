@@ -88,7 +88,7 @@ func TestDryRunSeesWhatItIsToldAndTheLastEvaluation(t *testing.T) {
 func TestDryRunRefusals(t *testing.T) {
 	b := newBench(t, nil)
 	process := b.spawn()
-	old := b.send(process, "add a")
+	b.send(process, "add a")
 	b.send(process, "add b")
 	unknown := ao.ID{9}
 	for _, test := range []struct {
@@ -100,7 +100,6 @@ func TestDryRunRefusals(t *testing.T) {
 		{process, "", nil, ao.CodeInvalid},
 		{unknown, "o", nil, ao.CodeNotFound},
 		{process, "o", &unknown, ao.CodeNotFound},
-		{process, "o", &old, ao.CodeUnprocessable},
 	} {
 		_, err := b.DryRun(t.Context(), test.process, DryRunMessage{Owner: test.owner, Data: text("add c")}, test.to)
 		if ao.CodeOf(err) != test.code {

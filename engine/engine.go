@@ -18,7 +18,8 @@ type Engine struct {
 	outbox    *Outbox
 	modules   *moduleCache
 	snapshots *snapshotStore
-	dryRuns   *dryRunPool
+	dryRuns   *pool
+	past      *past
 	forks     *forkCache
 	choices   *choices
 	failures  failures
@@ -52,8 +53,9 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		options:   options,
 		store:     s,
 		modules:   newModuleCache(options),
-		snapshots: &snapshotStore{store: s},
-		dryRuns:   newDryRunPool(options.DryRunWorkers, options.DryRunQueueMax),
+		snapshots: newSnapshotStore(s, options.SnapshotBytesMax),
+		dryRuns:   newPool("Dry-Run enqueue limit exceeded", options.DryRunWorkers, options.DryRunQueueMax),
+		past:      newPast(options.HotBytesMax / 4),
 		forks:     &forkCache{countMax: options.DryRunWorkers, bytesMax: options.HotBytesMax / 4},
 		table:     newTable(options.QueueMax),
 		places:    places{reached: map[uint32]aolog.Position{}},
@@ -94,10 +96,12 @@ func (e *Engine) Close() error {
 		e.stop()
 		e.table.close()
 		e.dryRuns.close()
+		e.past.pool.close()
 		grace := time.AfterFunc(time.Duration(e.options.CloseGraceMS)*time.Millisecond, e.abort)
 		e.wg.Wait()
 		e.dryRuns.wait()
-		e.closeErr = closeForks(e.forks.close())
+		e.past.pool.wait()
+		e.closeErr = errors.Join(closeForks(e.forks.close()), e.past.close())
 		for _, p := range e.table.everything() {
 			e.putAway(p)
 			p.fail(errClosing())

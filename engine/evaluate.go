@@ -116,7 +116,7 @@ func (e *Engine) slice(p *process) (more bool, err error) {
 			e.discard(p)
 			continue
 		}
-		if p.live.replayCost >= time.Duration(e.options.SnapshotAfterMS)*time.Millisecond {
+		if e.options.snapshotDue(p.live.since) {
 			e.snapshot(p)
 		}
 		if err := e.serveForks(p); err != nil {
@@ -164,6 +164,9 @@ func (e *Engine) chunk(p *process, next place, want goal, deadline time.Time) er
 			break
 		}
 		if err = e.evaluate(l, &b, entry); err != nil {
+			break
+		}
+		if err = e.noteRoot(l, &b, entry.Nonce); err != nil {
 			break
 		}
 		if err = e.commitIfDue(p, &b); err != nil {
@@ -217,7 +220,7 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 	}
 	at := place{nonce: entry.Nonce}
 	if at.less(b.next) {
-		err := e.reevaluate(l, at, func() ([]byte, error) { return e.message(nil, entry) })
+		_, err := e.reevaluate(e.working, l, at, func() ([]byte, error) { return e.message(nil, entry) })
 		if err == nil {
 			l.step(entry)
 		}
@@ -274,7 +277,7 @@ func (e *Engine) evaluate(l *live, b *batch, entry aolog.Entry) error {
 // into its record.
 func (e *Engine) evaluateNew(l *live, at place, message []byte, r *record) (ao.Result, error) {
 	e.shadow(l.process.ID(), l)
-	result, err := e.apply(l, at, message)
+	result, err := e.apply(e.working, l, at, message)
 	if err != nil {
 		return ao.Result{}, err
 	}
@@ -290,41 +293,43 @@ func (e *Engine) evaluateNew(l *live, at place, message []byte, r *record) (ao.R
 	return result.result, nil
 }
 
-// reevaluate brings the state past a place whose evaluation is stored.
-func (e *Engine) reevaluate(l *live, at place, message func() ([]byte, error)) error {
+// reevaluate brings the state past a place whose evaluation is stored, and reports
+// whether that came to the same.
+func (e *Engine) reevaluate(ctx context.Context, l *live, at place, message func() ([]byte, error)) (same bool, err error) {
 	process := l.process.ID()
 	stored, err := e.store.record(process, at)
 	if isMissing(err) {
-		return errMissing(process, at)
+		return false, errMissing(process, at)
 	}
 	if err != nil {
-		return fmt.Errorf("read evaluation of process %s at %s: %w", process, at, err)
+		return false, fmt.Errorf("read evaluation of process %s at %s: %w", process, at, err)
 	}
 	if stored.flags&flagKept != 0 {
-		return nil
+		return true, nil
 	}
 	given, err := message()
 	if err != nil {
-		return err
+		return false, err
 	}
-	result, err := e.apply(l, at, given)
+	result, err := e.apply(ctx, l, at, given)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if result.keep || !bytes.Equal(result.result.JSON(), stored.result) {
 		e.counters.divergences.Add(1)
 		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", process).Stringer("place", at).
 			Msg("evaluating a message again gave another result; the stored one stands")
+		return false, nil
 	}
-	return nil
+	return true, nil
 }
 
 // apply runs a message and accounts for the time.
-func (e *Engine) apply(l *live, at place, message []byte) (outcome, error) {
+func (e *Engine) apply(ctx context.Context, l *live, at place, message []byte) (outcome, error) {
 	l.trying = at
 	start := e.options.Now()
-	result, err := l.apply(e.working, message)
-	l.replayCost += e.options.Now().Sub(start)
+	result, err := l.apply(ctx, message)
+	l.since.add(e.options.Now().Sub(start), result.result.GasUsed)
 	if err != nil {
 		return outcome{}, fmt.Errorf("evaluate process %s at %s: %w", l.process.ID(), at, err)
 	}

@@ -43,7 +43,7 @@ func (e *Engine) putAway(p *process) {
 	if p.live == nil {
 		return
 	}
-	if !p.live.broken && p.live.replayCost >= time.Duration(e.options.SnapshotWorthMS)*time.Millisecond {
+	if !p.live.broken && p.live.since.spent >= time.Duration(e.options.SnapshotWorthMS)*time.Millisecond {
 		e.snapshot(p)
 	}
 	e.discard(p)
@@ -65,7 +65,7 @@ func (e *Engine) snapshot(p *process) {
 		return
 	}
 	root, err := e.snapshots.save(p.id, p.live.last.place, p.live.machine)
-	p.live.replayCost = 0
+	p.live.since = effort{}
 	if err != nil {
 		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", p.id).Err(err).Msg("keep a snapshot")
 		return

@@ -23,6 +23,7 @@ import (
 //	es process place    snapshot manifest
 //	ep hash             snapshot page, compressed
 //	ef hash process     reference of a process's snapshots to a page
+//	ez process place    root of the state there (see storedRoot)
 //	ec process          choice of a virtual machine, as JSON
 //	eq process push     tally of a push that waits for authorities
 //	ea process push     tally of a push that the process got
@@ -43,6 +44,7 @@ const (
 	keyPage      = "ep"
 	keyReference = "ef"
 	keyIntent    = "ei"
+	keyStateRoot = "ez"
 	keyChoice    = "ec"
 	keyWaiting   = "eq"
 	keyHanded    = "ea"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
@@ -25,12 +24,11 @@ type live struct {
 	ticks   *ticks        // behind the message; nil: not begun
 	catchUp catchUp
 	// broken says that the instance cannot go on and must be made anew.
-	broken bool
-	// replayCost is the time that going from the newest snapshot to here took.
-	replayCost time.Duration
-	count      uint64 // of what was applied since it was opened
-	bytes      uint64 // memory in use at count measured
-	measured   uint64
+	broken   bool
+	since    effort // what going from the newest snapshot to here took
+	count    uint64 // of what was applied since it was opened
+	bytes    uint64 // memory in use at count measured
+	measured uint64
 	// choice is what it was opened for; candidate, if there is one, has applied
 	// the same messages.
 	choice    choice
@@ -52,19 +50,29 @@ func (e *Engine) open(p *process, next place) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := e.config(p.id, definition)
-	machine, last, err := e.restore(p.id, definition.module.code, config, next)
+	l, err := e.openBefore(p.id, definition, next)
+	if err == nil {
+		l.choice = chosen
+	}
+	return l, err
+}
+
+// openBefore makes an instance in the newest state before a place that has a
+// snapshot, or in the module's own.
+func (e *Engine) openBefore(id ao.ID, definition *definition, next place) (*live, error) {
+	config := e.config(id, definition)
+	machine, last, err := e.restore(id, definition.module.code, config, next)
 	if err != nil {
-		return nil, fmt.Errorf("restore process %s: %w", p.id, err)
+		return nil, fmt.Errorf("restore process %s: %w", id, err)
 	}
 	if machine == nil {
 		if machine, err = definition.module.code.New(e.working, config, nil); err != nil {
-			return nil, startFailure(p.id, err)
+			return nil, startFailure(id, err)
 		}
-		return &live{definition: definition, machine: machine, choice: chosen}, nil
+		return &live{definition: definition, machine: machine}, nil
 	}
-	l := &live{definition: definition, machine: machine, choice: chosen}
-	if err := e.resume(l, p.id, last); err != nil {
+	l := &live{definition: definition, machine: machine}
+	if err := e.resume(l, id, last); err != nil {
 		return nil, errors.Join(err, machine.Close())
 	}
 	return l, nil

@@ -108,6 +108,13 @@ type DryRunMessage struct {
 	BlockHeight *uint64
 }
 
+func (m DryRunMessage) check() error {
+	if m.Owner == "" {
+		return ao.Errorf(ao.CodeInvalid, "a dry run needs an Owner: the address that the message would come from")
+	}
+	return nil
+}
+
 // appendDryRunMessage appends the JSON of a dry run in a state that was
 // reached at the given time and height.
 func appendDryRunMessage(b []byte, process ao.ID, m DryRunMessage, timestampMS int64, blockHeight uint64) []byte {

@@ -62,12 +62,21 @@ type Options struct {
 	// log pauses (4,096).
 	QueueMax int
 
-	// SnapshotAfterMS of evaluation a process is snapshotted (2,000), so that a
-	// cold start replays a bounded tail.
-	SnapshotAfterMS int64
+	// A process is snapshotted after SnapshotAfterMS of evaluation (2,000), after
+	// SnapshotAfterMessages (10,000), ticks of crons among them, or SnapshotAfterGas
+	// (20e9), whichever comes first: so a cold start replays a bounded tail.
+	SnapshotAfterMS       int64
+	SnapshotAfterMessages uint64
+	SnapshotAfterGas      uint64
+	// SnapshotBytesMax is how much more than its two newest snapshots the older ones
+	// of one process may take (256 MiB), counted as pages before compression.
+	SnapshotBytesMax uint64
 	// SnapshotWorthMS of evaluation make a snapshot worth its cost when a
 	// process is put away (50).
 	SnapshotWorthMS int64
+	// RootEvery has the root of the state kept behind every such nonce, with the
+	// evaluation; 0: of none. Reading the state for it costs some milliseconds.
+	RootEvery uint64
 	// RetryMS is how often processes that could not be evaluated, for example
 	// because their module is not published yet, are tried again (5,000).
 	RetryMS int64
@@ -142,6 +151,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.DryRunQueueMax, 256)
 	setDefault(&o.QueueMax, 4096)
 	setDefault(&o.SnapshotAfterMS, 2000)
+	setDefault(&o.SnapshotAfterMessages, 10_000)
+	setDefault(&o.SnapshotAfterGas, 20_000_000_000)
+	setDefault(&o.SnapshotBytesMax, 256<<20)
 	setDefault(&o.SnapshotWorthMS, 50)
 	setDefault(&o.RetryMS, 5000)
 	if o.Now == nil {

@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // place is where something stands in a process's history: a message at its nonce,
 // as tick 0, and the ticks of crons behind it, numbered from 1.
@@ -13,8 +16,10 @@ func (p place) String() string {
 	return fmt.Sprintf("tick %d behind nonce %d", p.tick, p.nonce)
 }
 
-func (p place) less(other place) bool {
-	return p.nonce < other.nonce || p.nonce == other.nonce && p.tick < other.tick
+func (p place) less(other place) bool { return p.compare(other) < 0 }
+
+func (p place) compare(other place) int {
+	return cmp.Or(cmp.Compare(p.nonce, other.nonce), cmp.Compare(p.tick, other.tick))
 }
 
 // after is the first place that may come next.

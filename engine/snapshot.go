@@ -1,11 +1,10 @@
 package engine
 
 import (
-	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -16,38 +15,60 @@ import (
 	"github.com/wallaby-ao/wallaby/vm/stateroot"
 )
 
-// snapshotsKept is how many snapshots a process has: the newest, and one to
-// fall back on.
-const snapshotsKept = 2
-
 // snapshotStore keeps states as pages that are stored once, whichever processes
 // and snapshots have them. A reference (page, process) stands while any
 // snapshot of the process has the page; a page without references goes.
+//
+// A crash may come between any two writes. While pages of a process come or go, a
+// mark says so, and the next start lets go of what no manifest has. References come
+// before their pages and go after them, so that what is left can be found.
 type snapshotStore struct {
-	store *store
+	store    *store
+	bytesMax uint64 // for older snapshots of one process
 	// mu keeps a page from being removed as unused while a new snapshot comes
 	// to rely on it.
 	mu sync.Mutex
+	// readers counts who reads a process's snapshots: none is removed meanwhile,
+	// unless it is damaged.
+	readers map[ao.ID]int
+}
+
+func newSnapshotStore(s *store, bytesMax uint64) *snapshotStore {
+	return &snapshotStore{store: s, bytesMax: bytesMax, readers: map[ao.ID]int{}}
+}
+
+// read keeps a process's snapshots from being removed until done is called.
+func (s *snapshotStore) read(process ao.ID) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers[process]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.readers[process]--; s.readers[process] == 0 {
+			delete(s.readers, process)
+		}
+	}
 }
 
 // save keeps a state that was led to by everything up to the given place, and
-// gives its root.
+// gives its root. Older snapshots that need not stay go.
 func (s *snapshotStore) save(process ao.ID, at place, machine vm.Process) (ao.ID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, err := s.list(process)
+	all, err := s.list(process)
 	if err != nil {
 		return ao.ID{}, err
 	}
-	if len(old) > 0 && old[0].at == at {
-		return old[0].root, nil
+	for _, one := range all {
+		if one.at == at {
+			return one.root, nil
+		}
 	}
-	// Pages go in before the manifest. If that is cut off, the mark says whose
-	// references to look through.
-	if err := s.store.db.Update(func(txn *badger.Txn) error { return txn.Set(idKey(keyIntent, process), nil) }); err != nil {
-		return ao.ID{}, fmt.Errorf("mark snapshot: %w", err)
+	if err := s.mark(process); err != nil {
+		return ao.ID{}, err
 	}
-	w := &snapshotWriter{store: s.store, process: process, have: hashesOf(old), batch: s.store.db.NewWriteBatch()}
+	w := &snapshotWriter{store: s.store, process: process, written: map[ao.ID]bool{}, batch: s.store.db.NewWriteBatch()}
 	defer w.batch.Cancel()
 	if err := machine.Snapshot(w); err != nil {
 		return ao.ID{}, fmt.Errorf("read state: %w", err)
@@ -56,24 +77,58 @@ func (s *snapshotStore) save(process ao.ID, at place, machine vm.Process) (ao.ID
 		return ao.ID{}, fmt.Errorf("store pages: %w", err)
 	}
 	w.manifest.root = w.manifest.Root()
-	err = s.store.db.Update(func(txn *badger.Txn) error {
-		if err := txn.Set(placeKey(keyManifest, process, at), w.manifest.encode()); err != nil {
-			return err
+	all = append(all, snapshot{at, &w.manifest})
+	slices.SortFunc(all, func(a, b snapshot) int { return b.at.compare(a.at) })
+	kept, gone := all, []snapshot(nil)
+	if s.readers[process] == 0 {
+		kept, gone = retained(all, s.bytesMax)
+	}
+	return w.manifest.root, s.replace(process, &snapshot{at, &w.manifest}, gone, kept)
+}
+
+// replace puts a manifest in the place of others, and lets go of what only they had.
+// The process is marked already, or it is marked with that.
+func (s *snapshotStore) replace(process ao.ID, added *snapshot, gone, kept []snapshot) error {
+	err := s.store.db.Update(func(txn *badger.Txn) error {
+		for _, one := range gone {
+			if err := txn.Delete(placeKey(keyManifest, process, one.at)); err != nil {
+				return err
+			}
 		}
-		return txn.Delete(idKey(keyIntent, process))
+		if added != nil {
+			if err := txn.Set(placeKey(keyManifest, process, added.at), added.encode()); err != nil {
+				return err
+			}
+		}
+		return txn.Set(idKey(keyIntent, process), nil)
 	})
 	if err != nil {
-		return ao.ID{}, fmt.Errorf("store manifest: %w", err)
+		return fmt.Errorf("store manifest: %w", err)
 	}
-	kept := append([]snapshot{{at, &w.manifest}}, old...)
-	for len(kept) > snapshotsKept {
-		last := len(kept) - 1
-		if err := s.remove(process, kept[last], kept[:last]); err != nil {
-			return ao.ID{}, err
-		}
-		kept = kept[:last]
+	if err := s.release(process, hashesOf(gone), hashesOf(kept)); err != nil {
+		return err
 	}
-	return w.manifest.root, nil
+	return s.unmark(process)
+}
+
+// mark says that pages of a process are about to change. A mark that is there
+// already is of a snapshot that failed: what that left is let go first.
+func (s *snapshotStore) mark(process ao.ID) error {
+	failed, err := s.store.has(idKey(keyIntent, process))
+	if err == nil && failed {
+		err = s.sweep(map[ao.ID]map[ao.ID]bool{process: {}})
+	}
+	if err == nil {
+		err = s.store.db.Update(func(txn *badger.Txn) error { return txn.Set(idKey(keyIntent, process), nil) })
+	}
+	if err != nil {
+		return fmt.Errorf("mark snapshot: %w", err)
+	}
+	return nil
+}
+
+func (s *snapshotStore) unmark(process ao.ID) error {
+	return s.store.db.Update(func(txn *badger.Txn) error { return txn.Delete(idKey(keyIntent, process)) })
 }
 
 // snapshot is a stored state that was led to by everything up to a place.
@@ -106,6 +161,17 @@ func (s *snapshotStore) list(process ao.ID) (snapshots []snapshot, err error) {
 	return snapshots, nil
 }
 
+// nearest gives the place of the newest snapshot at or below a place; zero for none.
+func (s *snapshotStore) nearest(process ao.ID, at place) (place, error) {
+	all, err := s.list(process)
+	for _, one := range all {
+		if !at.less(one.at) {
+			return one.at, err
+		}
+	}
+	return place{}, err
+}
+
 // discard removes a snapshot that turned out to be unusable.
 func (s *snapshotStore) discard(process ao.ID, at place) error {
 	s.mu.Lock()
@@ -126,19 +192,7 @@ func (s *snapshotStore) discard(process ao.ID, at place) error {
 	if bad == nil {
 		return nil
 	}
-	return s.remove(process, *bad, kept)
-}
-
-// remove deletes a manifest, the process's references to pages that only it
-// had, and pages that nobody refers to any more.
-func (s *snapshotStore) remove(process ao.ID, gone snapshot, kept []snapshot) error {
-	err := s.store.db.Update(func(txn *badger.Txn) error {
-		return txn.Delete(placeKey(keyManifest, process, gone.at))
-	})
-	if err != nil {
-		return fmt.Errorf("remove snapshot: %w", err)
-	}
-	return s.release(process, hashesOf([]snapshot{gone}), hashesOf(kept))
+	return s.replace(process, nil, []snapshot{*bad}, kept)
 }
 
 // release drops a process's references to pages that are not kept.
@@ -150,11 +204,11 @@ func (s *snapshotStore) release(process ao.ID, pages, kept map[ao.ID]bool) error
 			continue
 		}
 		shared, err := s.shared(hash, process)
-		if err == nil {
-			err = batch.Delete(idsKey(keyReference, hash, process))
-		}
 		if err == nil && !shared {
 			err = batch.Delete(idKey(keyPage, hash))
+		}
+		if err == nil {
+			err = batch.Delete(idsKey(keyReference, hash, process))
 		}
 		if err != nil {
 			return fmt.Errorf("release page %s: %w", hash, err)
@@ -190,27 +244,33 @@ func (s *snapshotStore) recover() error {
 	if err != nil || len(cut) == 0 {
 		return err
 	}
-	err = s.store.db.View(func(txn *badger.Txn) error {
+	return s.sweep(cut)
+}
+
+// sweep lets go of the pages of marked processes that none of their manifests has, and
+// takes the marks away.
+func (s *snapshotStore) sweep(marked map[ao.ID]map[ao.ID]bool) error {
+	err := s.store.db.View(func(txn *badger.Txn) error {
 		references := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(keyReference)})
 		defer references.Close()
 		for references.Rewind(); references.Valid(); references.Next() {
 			key := references.Item().Key()
-			if pages, ok := cut[ao.ID(key[34:])]; ok {
+			if pages, ok := marked[ao.ID(key[34:])]; ok {
 				pages[ao.ID(key[2:34])] = true
 			}
 		}
 		return nil
 	})
-	for process, pages := range cut {
+	for process, pages := range marked {
+		if err != nil {
+			return err
+		}
 		kept, listErr := s.list(process)
-		if err = errors.Join(err, listErr); err != nil {
-			return err
+		if listErr != nil {
+			return listErr
 		}
-		if err := s.release(process, pages, hashesOf(kept)); err != nil {
-			return err
-		}
-		if err := s.store.db.Update(func(txn *badger.Txn) error { return txn.Delete(idKey(keyIntent, process)) }); err != nil {
-			return err
+		if err = s.release(process, pages, hashesOf(kept)); err == nil {
+			err = s.unmark(process)
 		}
 	}
 	return err
@@ -230,7 +290,7 @@ func hashesOf(snapshots []snapshot) map[ao.ID]bool {
 type snapshotWriter struct {
 	store    *store
 	process  ao.ID
-	have     map[ao.ID]bool // pages that the process refers to
+	written  map[ao.ID]bool // pages that were looked at
 	batch    *badger.WriteBatch
 	manifest manifest
 }
@@ -253,140 +313,23 @@ func (w *snapshotWriter) Page(index uint32, data []byte) error {
 // HashedPage stores a page unless it is there.
 func (w *snapshotWriter) HashedPage(index uint32, data []byte, sum [sha256.Size]byte) error {
 	hash := ao.ID(sum)
-	if hash == stateroot.ZeroPage || w.have[hash] {
+	if hash == stateroot.ZeroPage || w.written[hash] {
 		return w.manifest.HashedPage(index, data, sum)
 	}
 	if err := w.manifest.HashedPage(index, data, sum); err != nil {
 		return err
 	}
-	w.have[hash] = true
+	w.written[hash] = true
 	known, err := w.store.has(idKey(keyPage, hash))
 	if err != nil {
 		return fmt.Errorf("look up page %d: %w", index, err)
 	}
-	if !known {
-		if err := w.batch.Set(idKey(keyPage, hash), s2.Encode(nil, data)); err != nil {
-			return fmt.Errorf("store page %d: %w", index, err)
-		}
+	err = w.batch.Set(idsKey(keyReference, hash, w.process), nil)
+	if err == nil && !known {
+		err = w.batch.Set(idKey(keyPage, hash), s2.Encode(nil, data))
 	}
-	return w.batch.Set(idsKey(keyReference, hash, w.process), nil)
-}
-
-// errSnapshot is returned when stored pages do not give the stored root.
-var errSnapshot = errors.New("stored snapshot is not what was written")
-
-// restore makes an instance from the newest snapshot that is whole and not
-// later than the evaluations, and says which it was. It gives no instance when
-// there is none: then the process is replayed from its beginning. A wrong state is
-// never used.
-func (e *Engine) restore(process ao.ID, module vm.Module, config vm.Config, next place) (machine vm.Process, last place, err error) {
-	snapshots, err := e.snapshots.list(process)
 	if err != nil {
-		return nil, last, err
-	}
-	for _, one := range snapshots {
-		if !one.at.less(next) {
-			continue
-		}
-		machine, err := e.revive(module, config, one)
-		if err == nil {
-			return machine, one.at, nil
-		}
-		if e.working.Err() != nil || isLost(err) {
-			return nil, last, err
-		}
-		e.options.Logger.Error().Str("pkg", "engine").Stringer("process", process).Stringer("place", one.at).Err(err).
-			Msg("discard a snapshot that cannot be used")
-		if err := e.snapshots.discard(process, one.at); err != nil {
-			return nil, last, err
-		}
-	}
-	return nil, last, nil
-}
-
-func (e *Engine) revive(module vm.Module, config vm.Config, from snapshot) (vm.Process, error) {
-	if root := from.Root(); root != from.root {
-		return nil, fmt.Errorf("%w: its root is %s, its pages give %s", errSnapshot, from.root, root)
-	}
-	reader := &snapshotReader{store: e.store, manifest: from.manifest}
-	machine, err := module.New(e.working, config, reader)
-	if err == nil && reader.failed != nil {
-		err = errors.Join(reader.failed, machine.Close())
-	}
-	return machine, err
-}
-
-// snapshotReader gives a stored state back, each page checked by its hash.
-type snapshotReader struct {
-	store    *store
-	manifest *manifest
-	failed   error
-}
-
-// Sections lists the named values.
-func (r *snapshotReader) Sections() (names []string) {
-	for _, s := range r.manifest.Sections {
-		names = append(names, s.Name)
-	}
-	return names
-}
-
-// Section gives a named value.
-func (r *snapshotReader) Section(name string) ([]byte, error) {
-	for _, s := range r.manifest.Sections {
-		if s.Name == name {
-			return s.Value, nil
-		}
-	}
-	return nil, fmt.Errorf("section %q: %w", name, vm.ErrNotFound)
-}
-
-// Memory gives the size of the memory.
-func (r *snapshotReader) Memory() (uint64, error) { return r.manifest.MemoryBytes, nil }
-
-// Pages gives every page that is not all zero.
-func (r *snapshotReader) Pages(fn func(index uint32, data []byte) error) error {
-	buffer := make([]byte, vm.PageBytes)
-	for _, page := range r.manifest.Pages {
-		data, err := r.page(page, buffer)
-		if err != nil {
-			r.failed = err
-			return err
-		}
-		if err := fn(page.Index, data); err != nil {
-			return err
-		}
+		return fmt.Errorf("store page %d: %w", index, err)
 	}
 	return nil
-}
-
-func (r *snapshotReader) page(page stateroot.Page, buffer []byte) ([]byte, error) {
-	packed, err := r.store.get(idKey(keyPage, page.Hash))
-	if err != nil {
-		return nil, fmt.Errorf("%w: page %d: %w", errSnapshot, page.Index, err)
-	}
-	if size, err := s2.DecodedLen(packed); err != nil || size != vm.PageBytes {
-		return nil, fmt.Errorf("%w: page %d does not unpack to a page", errSnapshot, page.Index)
-	}
-	data, err := s2.Decode(buffer, packed)
-	if err != nil {
-		return nil, fmt.Errorf("%w: page %d: %w", errSnapshot, page.Index, err)
-	}
-	if ao.ID(sha256.Sum256(data)) != page.Hash {
-		return nil, fmt.Errorf("%w: page %d has another hash", errSnapshot, page.Index)
-	}
-	return data, nil
-}
-
-// StateRoot gives the root of the newest snapshot of a process and the nonce at or
-// behind which it was taken.
-func (e *Engine) StateRoot(_ context.Context, process ao.ID) (root ao.ID, nonce uint64, err error) {
-	snapshots, err := e.snapshots.list(process)
-	if err != nil {
-		return root, 0, err
-	}
-	if len(snapshots) == 0 {
-		return root, 0, ao.Errorf(ao.CodeNotFound, "process %s has no snapshot yet", process)
-	}
-	return snapshots[0].root, snapshots[0].at.nonce, nil
 }

@@ -97,7 +97,9 @@ func TestCheapProcessesAreReplayedInsteadOfKept(t *testing.T) {
 }
 
 func TestLongHistoriesAreSnapshotted(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.SnapshotAfterMS, o.Now = 50, slowClock(time.Millisecond) })
+	b := newBench(t, func(o *Options) {
+		o.SnapshotAfterMS, o.SnapshotBytesMax, o.Now = 50, 1, slowClock(time.Millisecond)
+	})
 	process := b.spawn()
 	var last ao.ID
 	for i := range 500 {
@@ -176,6 +178,13 @@ func TestManifestWithAnotherRootIsNotUsed(t *testing.T) {
 	}
 }
 
+func (b *bench) put(key, value []byte) {
+	b.Helper()
+	if err := b.db.Update(func(txn *badger.Txn) error { return txn.Set(key, value) }); err != nil {
+		b.Fatal(err)
+	}
+}
+
 func (b *bench) eachKey(prefix string, fn func(txn *badger.Txn, key, value []byte) error) {
 	b.Helper()
 	values := map[string][]byte{}
@@ -208,7 +217,7 @@ func TestSnapshotThatWasCutOffLeavesNothing(t *testing.T) {
 	b := newBench(t, nil)
 	b.close()
 	process := ao.ID{7}
-	w := &snapshotWriter{store: b.store, process: process, have: map[ao.ID]bool{}, batch: b.db.NewWriteBatch()}
+	w := &snapshotWriter{store: b.store, process: process, written: map[ao.ID]bool{}, batch: b.db.NewWriteBatch()}
 	page := make([]byte, vm.PageBytes)
 	page[0] = 9
 	if err := w.Page(0, page); err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -9,10 +10,11 @@ import (
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// State is a copy of a process's newest state. It must be closed.
+// State is a copy of a process's state. It must be closed.
 type State struct {
 	Process     ao.ID
 	Nonce       uint64
+	Tick        uint64 // of crons behind the nonce
 	TimestampMS int64
 	BlockHeight uint64
 
@@ -25,14 +27,30 @@ func (e *Engine) State(ctx context.Context, process ao.ID) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &State{
-		Process:     process,
-		Nonce:       copied.last.nonce,
-		TimestampMS: copied.last.timestampMS,
-		BlockHeight: copied.last.blockHeight,
-		machine:     copied.machine,
-	}, nil
+	return stateOf(process, copied.last, copied.machine), nil
 }
+
+// StateAt gives a process's state behind a nonce, or behind a tick of crons there.
+func (e *Engine) StateAt(ctx context.Context, process ao.ID, nonce, tick uint64) (state *State, err error) {
+	err = e.copyPast(ctx, process, place{nonce, tick}, func(_ context.Context, copied *fork) error {
+		state = stateOf(process, copied.last, copied.machine)
+		return nil
+	})
+	if err != nil && state != nil {
+		return nil, errors.Join(err, state.Close())
+	}
+	return state, err
+}
+
+func stateOf(process ao.ID, last applied, machine vm.Process) *State {
+	return &State{
+		Process: process, Nonce: last.nonce, Tick: last.tick,
+		TimestampMS: last.timestampMS, BlockHeight: last.blockHeight, machine: machine,
+	}
+}
+
+// Root gives the state's root.
+func (s *State) Root() (ao.ID, error) { return rootNow(s.machine) }
 
 // WriteTo writes the raw memory.
 func (s *State) WriteTo(w io.Writer) (int64, error) {
