@@ -44,6 +44,12 @@ type Node struct {
 	modules   []Module
 	// uploads settles the log on the weave; nil when it is settled nowhere.
 	uploads atomic.Pointer[settlement.Settler]
+	// archives are the gateways that the operator has named, by URL.
+	archives map[string]*settlement.Archive
+	// checkpointing is held while a checkpoint is made or some are judged; unit names
+	// this start in those that are made.
+	checkpointing sync.Mutex
+	unit          func() (string, error)
 	// adminToken is what an operator shows.
 	adminToken string
 	// replaying is held by the replay in hand.
@@ -69,7 +75,7 @@ func Open(ctx context.Context, options Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{options: options, failed: make(chan error, 1), ready: make(chan struct{})}
+	n := &Node{options: options, failed: make(chan error, 1), ready: make(chan struct{}), unit: sync.OnceValues(newUnit)}
 	if err := n.open(ctx); err != nil {
 		// The first error is the one to show; what closing adds is noise.
 		_ = n.Close(ctx)

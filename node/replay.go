@@ -21,11 +21,17 @@ type ReplayLine struct {
 	Error string `json:"error,omitempty"`
 }
 
+// isLoopback reports whether a request comes from this machine.
+func isLoopback(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
+}
+
 // serveReplay runs one replay at a time, and only for callers on this machine: it
 // takes a core for as long as the process's history is.
 func (n *Node) serveReplay(w http.ResponseWriter, r *http.Request) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+	if !isLoopback(r) {
 		aohttp.WriteError(w, r, ao.Errorf(ao.CodeUnauthorized, "a replay takes a core for long: ask for it on the node's own machine"))
 		return
 	}

@@ -83,6 +83,7 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathDropEffect:    n.admin(n.serveDropEffect),
 		PathSkipCrons:     n.admin(n.serveSkipCrons),
 		PathResumeCascade: n.admin(n.serveResumeCascade),
+		PathCheckpoint:    n.admin(n.serveCheckpoint),
 	}
 	if n.transport != nil {
 		maps.Copy(operator, n.clusterHandlers())
@@ -154,6 +155,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathCrons:       n.serveCrons,
 		PathParked:      n.serveParked,
 		PathTrace:       n.serveTrace,
+		PathCheckpoints: n.serveCheckpoints,
 		PathAuthorities: n.serveAuthorities,
 		PathCluster:     func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -8,6 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -71,6 +74,13 @@ func (n *Node) named(text string) *arweave.Client {
 // openUploads begins to settle the log on the weave, if the operator wants it.
 func (n *Node) openUploads(context.Context) error {
 	o := n.options.Settlement
+	n.archives = map[string]*settlement.Archive{}
+	for _, text := range append(slices.Clone(n.options.Gateways), cmp.Or(o.Gateway, o.To)) {
+		base := strings.TrimSuffix(strings.TrimRight(text, "/"), "/graphql")
+		if _, known := n.archives[base]; base != "" && !known {
+			n.archives[base] = settlement.NewArchive(n.named(base))
+		}
+	}
 	if n.transport != nil {
 		n.transport.Handle(callSettled, n.answerSettled)
 	}

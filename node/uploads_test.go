@@ -22,6 +22,7 @@ type upstream struct {
 
 	mu      sync.Mutex
 	uploads int
+	other   map[string]string // paths that answer with something else
 }
 
 func openUpstream(t *testing.T) *upstream {
@@ -36,6 +37,13 @@ func openUpstream(t *testing.T) *upstream {
 			u.mu.Lock()
 			u.uploads++
 			u.mu.Unlock()
+		}
+		u.mu.Lock()
+		other, wrong := u.other[r.URL.Path]
+		u.mu.Unlock()
+		if wrong {
+			_, _ = w.Write([]byte(other))
+			return
 		}
 		g.Handler().ServeHTTP(w, r)
 	}))

@@ -146,6 +146,9 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	for _, prefix := range flags.allowed {
 		args = append(args, "--"+guard.Setting, prefix)
 	}
+	for _, owner := range flags.node.TrustCheckpoints {
+		args = append(args, "--trust-checkpoints", owner)
+	}
 	if url := flags.node.SchedulerURL; url != "" {
 		args = append(args, "--scheduler-url", url)
 	}
