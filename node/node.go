@@ -92,6 +92,7 @@ func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		n.openListeners,
 		n.openDirectory,
+		n.openRestored,
 		n.openDisk,
 		n.openDoors,
 		n.openWallets,

@@ -82,6 +82,8 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		"bad addresses":       {[]string{"dev", "--allow-addresses", "everything"}, exitUsage, "neither loopback nor private"},
 		"bad gateway":         {[]string{"dev", "--ephemeral", "--gateway", "arweave.net"}, exitError, "is no http URL such as https://arweave.net"},
 		"wallet alone":        {[]string{"dev", "--ephemeral", "--settle-wallet", "w.json"}, exitError, "settle-to"},
+		"restore from naught": {[]string{"restore", "--from", "tape", "--gateway", "http://127.0.0.1:1"}, exitUsage, "--from arweave"},
+		"restore sans keys":   {[]string{"restore", "--from", "arweave", "--gateway", "http://127.0.0.1:1", "--data-dir", filepath.Join(dir, "r")}, exitError, "put back the wallets"},
 		"bad owner":           {[]string{"dev", "--ephemeral", "--trust-checkpoints", "me"}, exitError, "no owner's address"},
 		"bad log level":       {[]string{"dev", "--log-level", "loud"}, exitUsage, "--log-level"},
 		"import from nowhere": {[]string{"import", strings.Repeat("A", 43)}, exitUsage, "--from"},
