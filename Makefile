@@ -9,10 +9,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GO FUZZTIME STATICCHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build plugins modules test unit race lint fuzz e2e test-system bench bench-vm peers clean
+.PHONY: help dev build plugins modules test unit race lint fuzz e2e test-system test-arlocal bench bench-vm peers clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## start a node with real aos modules on 127.0.0.1:4000 (ARGS="--port-base 5000")
 	@scripts/dev.sh $(ARGS)
@@ -44,6 +44,9 @@ e2e: ## run the real aoconnect against a node
 test-system: ## kill, freeze and damage real nodes 200 times, 1,000 hops, 200 worlds (WALLABY_FAULTS, _HOPS, _SEEDS)
 	@scripts/test.sh setup system
 
+test-arlocal: ## settle at arlocal, a gateway by others; installs it first, which takes minutes
+	@scripts/test.sh arlocal
+
 bench: build ## measure a node and its peers (ARGS="node -o json")
 	bin/wallaby bench $(if $(ARGS),$(ARGS),node)
 
@@ -57,4 +60,4 @@ peers: ## build bin/wallaby-peers, which bench log measures beside wallaby
 	cd bench/peers && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/wallaby-peers .
 
 clean: ## remove what was built or fetched; never a node's data
-	rm -rf bin testdata/modules e2e/node_modules vm/vmtest/oracle/node_modules
+	rm -rf bin testdata/modules e2e/node_modules e2e/arlocal/node_modules vm/vmtest/oracle/node_modules

@@ -37,7 +37,7 @@ func (c *Client) PostItem(ctx context.Context, it *dataitem.Item) (*Receipt, err
 	if err != nil {
 		return nil, fmt.Errorf("upload item %s: %w", it.ID(), err)
 	}
-	if status == http.StatusAccepted {
+	if status == http.StatusAccepted || status == http.StatusAlreadyReported {
 		return nil, nil
 	}
 	receipt := new(Receipt)
@@ -243,7 +243,8 @@ func refusal(status int, answer []byte) error {
 		code = ao.CodeTooLarge
 	case status == http.StatusTooManyRequests:
 		code = ao.CodeRateLimited
-	case status >= 500:
+	case status >= 500, status == http.StatusPaymentRequired, status == http.StatusRequestTimeout:
+		// It may be taken later, also when somebody has paid.
 		code = ao.CodeUnavailable
 	}
 	var said struct {

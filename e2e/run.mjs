@@ -21,13 +21,14 @@ import { pushing } from './scenarios/pushing.mjs'
 import { refusals } from './scenarios/refusals.mjs'
 import { restart } from './scenarios/restart.mjs'
 import { token } from './scenarios/token.mjs'
+import { weave } from './scenarios/weave.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const binary = process.env.WALLABY_BINARY ?? join(root, 'bin', 'wallaby')
 const aos = join(root, 'testdata', 'modules', 'aos2_0_6.wasm')
 
 const suite = new Suite(process.argv[2])
-const scenarios = { basics, paging, pushing, token, badInput, history, restart, cron, loop, refusals }
+const scenarios = { basics, paging, pushing, token, badInput, history, weave, restart, cron, loop, refusals }
 
 async function main () {
   for (const [path, target] of [[binary, 'make build'], [aos, 'make modules']]) {

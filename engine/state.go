@@ -52,6 +52,9 @@ func stateOf(process ao.ID, last applied, machine vm.Process) *State {
 // Root gives the state's root.
 func (s *State) Root() (ao.ID, error) { return rootNow(s.machine) }
 
+// Snapshot writes the whole state.
+func (s *State) Snapshot(w vm.SnapshotWriter) error { return s.machine.Snapshot(w) }
+
 // WriteTo writes the raw memory.
 func (s *State) WriteTo(w io.Writer) (int64, error) {
 	raw := &memoryWriter{out: w}

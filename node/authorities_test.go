@@ -21,11 +21,17 @@ import (
 // Lua in one and gives the result.
 func openAos(t *testing.T, now func() time.Time) (n *Node, spawn func(name string, tags ...dataitem.Tag) ao.ID, eval func(process ao.ID, code string) string) {
 	t.Helper()
+	return openAosWith(t, Options{DataDir: t.TempDir(), Now: now})
+}
+
+func openAosWith(t *testing.T, options Options) (n *Node, spawn func(name string, tags ...dataitem.Tag) ao.ID, eval func(process ao.ID, code string) string) {
+	t.Helper()
 	module := filepath.Join("..", "testdata", "modules", "aos2_0_6.wasm")
 	if _, err := os.Stat(module); err != nil {
 		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
 	}
-	n, err := Open(t.Context(), Options{DataDir: t.TempDir(), AnyPort: true, Now: now, Modules: []ModuleFile{{Path: module}}})
+	options.AnyPort, options.Modules = true, []ModuleFile{{Path: module}}
+	n, err := Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

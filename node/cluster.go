@@ -112,6 +112,7 @@ const (
 	callOutboxOrder
 	callPush
 	callTx
+	callSettled
 )
 
 // openTransport listens for the other nodes.

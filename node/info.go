@@ -8,6 +8,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/raft"
+	"github.com/wallaby-ao/wallaby/settlement"
 )
 
 // Info is what a client must know to use a node.
@@ -21,6 +22,8 @@ type Info struct {
 	Engine    EngineStatus `json:"engine"`
 	// Node is this node's id in its cluster; "" when it is alone.
 	Node string `json:"node,omitempty"`
+	// Settlement is how far the log is settled on the weave; null: it is not.
+	Settlement *settlement.Status `json:"settlement,omitempty"`
 }
 
 // URLs are where the units answer.
@@ -58,6 +61,10 @@ func (n *Node) Info() Info {
 			HotProcesses: status.HotProcesses, HotBytes: status.ResidentBytes,
 			OutboxPending: status.OutboxPending, OutboxParked: status.OutboxParked, OutboxDead: status.OutboxDead,
 		}
+	}
+	if uploads := n.uploads.Load(); uploads != nil {
+		status := uploads.Status()
+		info.Settlement = &status
 	}
 	return info
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/courier"
@@ -15,6 +16,7 @@ import (
 	"github.com/wallaby-ao/wallaby/internal/kv"
 	"github.com/wallaby-ao/wallaby/messenger"
 	"github.com/wallaby-ao/wallaby/raft"
+	"github.com/wallaby-ao/wallaby/settlement"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -44,6 +46,14 @@ type Node struct {
 	voice     *voice // nil when the node has no key of its own
 	monitor   *messenger.Monitor
 	modules   []Module
+	// uploads settles the log on the weave; nil when it is settled nowhere.
+	uploads atomic.Pointer[settlement.Settler]
+	// archives are the gateways that the operator has named, by URL.
+	archives map[string]*settlement.Archive
+	// checkpointing is held while a checkpoint is made or some are judged; unit names
+	// this start in those that are made.
+	checkpointing sync.Mutex
+	unit          func() (string, error)
 	// adminToken is what an operator shows.
 	adminToken string
 	// replaying is held by the replay or the new fork in hand.
@@ -69,7 +79,7 @@ func Open(ctx context.Context, options Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{options: options, failed: make(chan error, 1), ready: make(chan struct{})}
+	n := &Node{options: options, failed: make(chan error, 1), ready: make(chan struct{}), unit: sync.OnceValues(newUnit)}
 	if err := n.open(ctx); err != nil {
 		// The first error is the one to show; what closing adds is noise.
 		_ = n.Close(ctx)
@@ -86,6 +96,7 @@ func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		n.openListeners,
 		n.openDirectory,
+		n.openRestored,
 		n.openDisk,
 		n.openDoors,
 		n.openWallets,
@@ -101,6 +112,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openMonitor,
 		n.openCluster,
 		n.openSettlement,
+		n.openUploads,
 		n.publishModules,
 		n.publishSchedulerLocation,
 		n.openServers,

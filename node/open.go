@@ -3,12 +3,23 @@ package node
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/raft"
 )
+
+// openRestored refuses a directory to which a log has come back in part: a node on it
+// would give places that are given already.
+func (n *Node) openRestored(context.Context) error {
+	if _, err := os.Stat(filepath.Join(n.dir, restoringFile)); err == nil {
+		return fmt.Errorf("a restore into %s was cut off: run wallaby restore again, which goes on", n.dir)
+	}
+	return nil
+}
 
 func (n *Node) openGateway(context.Context) error {
 	n.fallback = &fallback{}

@@ -57,6 +57,11 @@ type Options struct {
 	// SchedulerURL is where others reach the scheduler, for its Scheduler-Location;
 	// default where it listens.
 	SchedulerURL string
+	// Settlement says where the log is settled beside the node's own gateway.
+	Settlement Settlement
+	// TrustCheckpoints are addresses whose checkpoints are believed if they hold,
+	// beside this node's own.
+	TrustCheckpoints []string
 	// Machines are rules for processes that ask for no virtual machine; without
 	// one it is wazero.
 	Machines []MachineRule
@@ -133,6 +138,14 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if u, err := url.Parse(o.SchedulerURL); o.SchedulerURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return o, fmt.Errorf("scheduler URL %q is no http URL: name the one that others reach it by", o.SchedulerURL)
+	}
+	for _, owner := range o.TrustCheckpoints {
+		if _, err := ao.ParseID(owner); err != nil {
+			return o, fmt.Errorf("trust-checkpoints: %q is no owner's address as gateways index it: %w", owner, err)
+		}
+	}
+	if err := o.Settlement.check(); err != nil {
+		return o, err
 	}
 	if o.HotMemoryBytes == 0 {
 		o.HotMemoryBytes = 512 << 20

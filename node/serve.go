@@ -84,6 +84,7 @@ func (n *Node) withAdmin(next http.Handler) http.Handler {
 		PathSkipCrons:     n.admin(n.serveSkipCrons),
 		PathResumeCascade: n.admin(n.serveResumeCascade),
 		PathFork:          n.serveFork,
+		PathCheckpoint:    n.admin(n.serveCheckpoint),
 	}
 	if n.transport != nil {
 		maps.Copy(operator, n.clusterHandlers())
@@ -160,6 +161,7 @@ func (n *Node) ownHandlers(metrics *aohttp.Metrics) map[string]http.HandlerFunc 
 		PathCrons:       n.serveCrons,
 		PathParked:      n.serveParked,
 		PathTrace:       n.serveTrace,
+		PathCheckpoints: n.serveCheckpoints,
 		PathAuthorities: n.serveAuthorities,
 		PathCluster:     func(w http.ResponseWriter, r *http.Request) { answerJSON(w, n.ClusterStatus(r.Context())) },
 	}
@@ -257,5 +259,6 @@ func (n *Node) newMetrics() *aohttp.Metrics {
 	delivery("wallaby_delivery_retries_total", "Attempts to deliver an effect after the first.", func(s messenger.Status) uint64 { return s.RetriesTotal })
 	delivery("wallaby_dead_letters_total", "Effects that were given up.", func(s messenger.Status) uint64 { return s.DeadTotal })
 	delivery("wallaby_parked_total", "Effects that the loop breaker has parked.", func(s messenger.Status) uint64 { return s.ParkedTotal })
+	n.settlementMetrics(m)
 	return m
 }

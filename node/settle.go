@@ -19,7 +19,7 @@ import (
 // holds everything it has yet to copy, so nothing is lost by falling behind.
 type settler struct {
 	log   aolog.Log
-	store settlementStore
+	store itemStore
 	state *badger.DB
 	fail  func(error)
 
@@ -27,8 +27,8 @@ type settler struct {
 	wait   sync.WaitGroup
 }
 
-// settlementStore takes items whose signatures the log has checked already.
-type settlementStore interface {
+// itemStore takes items whose signatures the log has checked already.
+type itemStore interface {
 	PutVerifiedBatch(ctx context.Context, items []*dataitem.Item) error
 }
 

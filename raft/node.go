@@ -324,6 +324,20 @@ func (n *Node) Leader(process ao.ID) string {
 	return ""
 }
 
+// LeadsGroup reports whether this node leads a group.
+func (n *Node) LeadsGroup(group uint32) bool {
+	g := n.groups[group]
+	return g != nil && g.pipeline.leads()
+}
+
+// GroupLeader names the node that leads a group, "" when nobody is known to.
+func (n *Node) GroupLeader(group uint32) string {
+	if g := n.groups[group]; g != nil {
+		return g.leader()
+	}
+	return ""
+}
+
 // groupOf gives the group that orders a process, as far as this node knows; nil
 // when it knows no such process.
 func (n *Node) groupOf(process ao.ID) *group {

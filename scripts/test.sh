@@ -9,7 +9,7 @@ GO=${GO:-go}
 FUZZTIME=${FUZZTIME:-30000x}
 STATICCHECK=${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}
 # Packages in which goroutines share state, so far as they exist.
-concurrent=(log raft engine history messenger http courier arweave/gateway node vm/wazero vm/plugin)
+concurrent=(log raft engine history messenger http courier arweave/gateway settlement node vm/wazero vm/plugin)
 
 check() { "$testsum" check "$counts" "$@"; }
 skip() { "$testsum" skip "$counts" "$@"; }
@@ -118,9 +118,28 @@ e2e() {
 		"$testsum" run "$counts" "e2e" node e2e/run.mjs
 }
 
+# npm_ci_arlocal installs arlocal, whose store is built from source.
+npm_ci_arlocal() {
+	local stamp=e2e/arlocal/node_modules/.built
+	npm_ci e2e/arlocal && { [ -f "$stamp" ] || (cd e2e/arlocal && npm_config_build_from_source=true npm rebuild sqlite3 --loglevel=error) && touch "$stamp"; }
+}
+
+# arlocal has settlement judged by a gateway of others.
+arlocal() {
+	if ! have_node || ! command -v "$("$GO" env CC)" >/dev/null; then
+		skip "arlocal" "node, npm or a C compiler is missing; nobody else has looked at what is settled"
+		return
+	fi
+	if ! "$self" npm_ci_arlocal; then
+		skip "arlocal" "it could not be installed; nobody else has looked at what is settled"
+		return
+	fi
+	WALLABY_ARLOCAL=1 "$testsum" gotest "$counts" "go test, arlocal" -timeout 10m -run Arlocal ./settlement
+}
+
 # Functions that testsum runs as checks come back in through here.
 case "${1:-}" in
-npm_ci | gofmt_clean)
+npm_ci | npm_ci_arlocal | gofmt_clean)
 	"$@"
 	exit
 	;;
@@ -137,7 +156,7 @@ fi
 
 for part in "$@"; do
 	case "$part" in
-	setup | lint | unit | race | fuzz | e2e | system) echo "== $part" && "$part" ;;
+	setup | lint | unit | race | fuzz | e2e | system | arlocal) echo "== $part" && "$part" ;;
 	*) echo "test.sh: no part named $part" >&2 && exit 2 ;;
 	esac
 done

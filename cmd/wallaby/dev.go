@@ -147,6 +147,11 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.gateways, "gateway", nil, "ask the gateway at this `URL` about processes and schedulers that are not here, such as https://arweave.net (repeatable)")
 	flags.StringSliceVar(&f.allowed, guard.Setting, nil, "let URLs of other schedulers lead to these `ADDRESSES`, which are refused otherwise: loopback, private, or a prefix such as 10.1.0.0/16 (repeatable)")
 	flags.StringVar(&f.node.SchedulerURL, "scheduler-url", "", "tell others that the scheduler is at this `URL` (default where it listens)")
+	flags.StringSliceVar(&f.node.TrustCheckpoints, "trust-checkpoints", nil, "believe checkpoints of these `OWNERS` if they hold (repeatable)")
+	flags.StringVar(&f.node.Settlement.To, "settle-to", "", "settle the log at the bundler at this `URL`, such as https://up.arweave.net, or with --settle-wallet at this Arweave node")
+	flags.StringVar(&f.node.Settlement.Gateway, "settle-gateway", "", "look for what was settled at this gateway's `URL` (default that of --settle-to)")
+	flags.StringVar(&f.node.Settlement.Wallet, "settle-wallet", "", "pay with this RSA wallet `FILE` for bundles of the node's own")
+	flags.Uint64Var(&f.node.Settlement.Depth, "settle-depth", 18, "how many blocks deep something must lie to count as settled")
 	f.registerLog(flags)
 }
 

@@ -149,12 +149,23 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	for _, prefix := range flags.allowed {
 		args = append(args, "--"+guard.Setting, prefix)
 	}
+	for _, owner := range flags.node.TrustCheckpoints {
+		args = append(args, "--trust-checkpoints", owner)
+	}
 	if url := flags.node.SchedulerURL; url != "" {
 		args = append(args, "--scheduler-url", url)
+	}
+	for name, value := range map[string]string{
+		"settle-to": flags.node.Settlement.To, "settle-gateway": flags.node.Settlement.Gateway, "settle-wallet": flags.node.Settlement.Wallet,
+	} {
+		if value != "" {
+			args = append(args, "--"+name, value)
+		}
 	}
 	for name, value := range map[string]int64{
 		"hot-memory-bytes": int64(flags.node.HotMemoryBytes), "workers": int64(flags.node.Workers),
 		"evaluation-timeout-ms": flags.node.EvaluationTimeoutMS, "plugin-memory-bytes": int64(flags.node.PluginMemoryBytes),
+		"settle-depth": int64(flags.node.Settlement.Depth),
 	} {
 		if value != 0 {
 			args = append(args, "--"+name, strconv.FormatInt(value, 10))

@@ -122,6 +122,7 @@ WALLABY_ and its name in capitals: WALLABY_URL, WALLABY_PORT_BASE.`,
 		a.traceCommand(), a.outboxCommand(),
 		a.monitorCommand(), a.unmonitorCommand(), a.cronCommand(),
 		a.importCommand(), a.verifyCommand(), a.replayCommand(),
+		a.checkpointCommand(), a.checkpointsCommand(), a.restoreCommand(),
 		a.vmCommand(), a.walletCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	return root

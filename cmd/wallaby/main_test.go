@@ -80,6 +80,10 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		"bad scheduler URL":   {[]string{"dev", "--ephemeral", "--scheduler-url", "su.example"}, exitError, "is no http URL"},
 		"bad addresses":       {[]string{"dev", "--allow-addresses", "everything"}, exitUsage, "neither loopback nor private"},
 		"bad gateway":         {[]string{"dev", "--ephemeral", "--gateway", "arweave.net"}, exitError, "is no http URL such as https://arweave.net"},
+		"wallet alone":        {[]string{"dev", "--ephemeral", "--settle-wallet", "w.json"}, exitError, "settle-to"},
+		"restore from naught": {[]string{"restore", "--from", "tape", "--gateway", "http://127.0.0.1:1"}, exitUsage, "--from arweave"},
+		"restore sans keys":   {[]string{"restore", "--from", "arweave", "--gateway", "http://127.0.0.1:1", "--data-dir", filepath.Join(dir, "r")}, exitError, "put back the wallets"},
+		"bad owner":           {[]string{"dev", "--ephemeral", "--trust-checkpoints", "me"}, exitError, "no owner's address"},
 		"bad log level":       {[]string{"dev", "--log-level", "loud"}, exitUsage, "--log-level"},
 		"import from nowhere": {[]string{"import", strings.Repeat("A", 43)}, exitUsage, "--from"},
 		"import of no kind":   {[]string{"import", strings.Repeat("A", 43), "--from", "http://127.0.0.1:1", "--kind", "tape", "--out", filepath.Join(dir, "h")}, exitError, "hyperbeam"},
@@ -273,6 +277,7 @@ func TestCommandsAgainstANode(t *testing.T) {
 	if got := mustRun(t, "send", process, "--action", "Eval", "--data", "return x", "--wait"); got != "20" {
 		t.Errorf("the dry run left a trace: x is %q", got)
 	}
+	testCheckpoints(t, n, process)
 	testCrons(t, n, process)
 	unknown := runCommand(t, "", "result", process, strings.Repeat("A", 43))
 	if unknown.code != exitNotFound {

@@ -269,6 +269,9 @@ func (a *app) statusCommand() *cobra.Command {
 				{"hot processes", fmt.Sprintf("%d, %d bytes", info.Engine.HotProcesses, info.Engine.HotBytes)},
 				{"outbox", fmt.Sprintf("%d to deliver, %d parked, %d dead", info.Engine.OutboxPending, info.Engine.OutboxParked, info.Engine.OutboxDead)},
 			}
+			if s := info.Settlement; s != nil {
+				fields = append(fields, settlementFields(*s)...)
+			}
 			for _, module := range info.Modules {
 				fields = append(fields, [2]string{"module " + module.Name, module.ID})
 			}
