@@ -25,10 +25,12 @@ type Replay struct {
 
 // ReplayMachine is one machine's part.
 type ReplayMachine struct {
-	VM      string  `json:"vm"`
-	Seconds float64 `json:"seconds"` // spent on messages
-	Results ao.ID   `json:"results"` // SHA-256 over all results, in order
-	Root    ao.ID   `json:"root"`    // of the state at the end
+	VM string `json:"vm"`
+	// Fingerprint names the module as the machine runs it.
+	Fingerprint ao.ID   `json:"fingerprint"`
+	Seconds     float64 `json:"seconds"` // spent on messages
+	Results     ao.ID   `json:"results"` // SHA-256 over all results, in order
+	Root        ao.ID   `json:"root"`    // of the state at the end
 }
 
 // ReplayDivergence is the first nonce at which a machine came to something else
@@ -83,6 +85,9 @@ func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions)
 		}
 	}
 	from, err := r.resume(ctx, process)
+	if err == nil && o.From != nil {
+		from, err = r.goOnFrom(ctx, process, *o.From)
+	}
 	if err == nil && o.Begin != nil {
 		err = o.Begin(from)
 	}
@@ -134,7 +139,7 @@ func (r *replayer) open(ctx context.Context, process ao.ID, name string) error {
 	}
 	r.lives = append(r.lives, &live{definition: definition, machine: machine})
 	r.hashes = append(r.hashes, ao.ID{})
-	r.state.Machines = append(r.state.Machines, ReplayMachine{VM: name})
+	r.state.Machines = append(r.state.Machines, ReplayMachine{VM: name, Fingerprint: definition.module.code.Info().Fingerprint})
 	return nil
 }
 
@@ -167,6 +172,9 @@ func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
 	}
 	if err == nil {
 		err = r.result(entry, id, first)
+	}
+	if err == nil {
+		err = r.show(entry.Nonce)
 	}
 	if err == nil {
 		err = r.keep(entry)

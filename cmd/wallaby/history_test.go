@@ -174,6 +174,45 @@ func TestAStrangerChecksAProcess(t *testing.T) {
 			t.Errorf("import: %+v", failed)
 		}
 	})
+	t.Run("a proof says true, false or cannot", func(t *testing.T) {
+		mustRun(t, "proof", "make", process, "3", "--out", path("node.aoproof"))
+		mustRun(t, "proof", "make", path("node.aolog"), "3", "--out", path("file.aoproof"))
+		b, err := os.ReadFile(path("node.aoproof"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := os.ReadFile(path("file.aoproof")); err != nil || !bytes.Equal(b, other) {
+			t.Errorf("the proof from a node and the one from a file differ: %v", err)
+		}
+		if said := mustRun(t, "proof", "verify", path("node.aoproof")); !strings.Contains(said, `"data":"3"`) || !strings.Contains(said, "true, from the beginning") {
+			t.Errorf("verify: %s", said)
+		}
+		mustRun(t, "proof", "make", path("node.aolog"), "6", "--from-checkpoint", "4", "--out", path("short.aoproof"))
+		if said := mustRun(t, "proof", "verify", path("short.aoproof")); !strings.Contains(said, "true, given the state with root") {
+			t.Errorf("verify from a checkpoint: %s", said)
+		}
+		var verdict node.Verdict
+		mustDecode(t, mustRun(t, "proof", "verify", path("node.aoproof"), "-o", "json"), &verdict)
+		if !verdict.Holds || verdict.Nonce != 3 || verdict.Messages != 4 {
+			t.Errorf("verdict: %+v", verdict)
+		}
+		lie := rewriteStatement(t, b, `"data":"3"`, `"data":"4"`)
+		if err := errors.Join(os.WriteFile(path("lie.aoproof"), lie, 0o644), os.WriteFile(path("bad.aoproof"), b[:len(b)-1], 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if failed := runCommand(t, "", "proof", "verify", path("lie.aoproof")); failed.code != exitVerification || !strings.Contains(failed.stdout, "false: the replay came to something else") {
+			t.Errorf("a lie: %+v", failed)
+		}
+		if failed := runCommand(t, "", "proof", "verify", path("bad.aoproof")); failed.code != exitError || !strings.Contains(failed.stderr, "cannot say") {
+			t.Errorf("a proof that was cut off: %+v", failed)
+		}
+		if failed := runCommand(t, "", "proof", "make", path("su.aolog"), "3", "--out", path("no.aoproof")); failed.code != exitError || !strings.Contains(failed.stderr, "--module") {
+			t.Errorf("a history without a module: %+v", failed)
+		}
+		if _, err := os.Stat(path("no.aoproof")); err == nil {
+			t.Error("a proof of nothing was left behind")
+		}
+	})
 	t.Run("what is not there is named", func(t *testing.T) {
 		unknown := strings.Repeat("A", 43)
 		if failed := runCommand(t, "", "import", unknown, "--from", urls.SU, "--out", path("no.aolog")); failed.code != exitNotFound {
@@ -186,6 +225,32 @@ func TestAStrangerChecksAProcess(t *testing.T) {
 			t.Errorf("another process's file: %+v", failed)
 		}
 	})
+}
+
+// rewriteStatement has a proof say something else of the result, with checksums that
+// fit.
+func rewriteStatement(t *testing.T, b []byte, old, with string) []byte {
+	t.Helper()
+	reader, err := history.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w, err := history.NewWriter(&out, reader.Header())
+	for err == nil {
+		var r history.Record
+		if r, err = reader.Next(); err != nil || r.Kind == history.KindIndex {
+			break
+		}
+		if r.Kind == history.KindStatement {
+			r.Payload = bytes.Replace(r.Payload, []byte(old), []byte(with), 1)
+		}
+		err = w.Write(r)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func mustDecode(t *testing.T, text string, to any) {
