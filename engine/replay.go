@@ -43,6 +43,9 @@ type ReplayDivergence struct {
 	Result  string `json:"result"`
 	Against string `json:"against"` // a machine's name, "stored", or whose claim it is
 	Wanted  string `json:"wanted"`
+	// States is what differs between the states of two machines after it, if that was
+	// asked for.
+	States *ReplayStates `json:"states,omitempty"`
 }
 
 const (
@@ -84,6 +87,9 @@ func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions)
 			return err
 		}
 	}
+	if err := r.anchor(ctx); err != nil {
+		return err
+	}
 	from, err := r.resume(ctx, process)
 	if err == nil && o.From != nil {
 		from, err = r.goOnFrom(ctx, process, *o.From)
@@ -100,13 +106,14 @@ func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions)
 	if errors.Is(err, errDiverged) {
 		err = nil
 	}
+	if err == nil && r.state.Divergence == nil {
+		err = r.compareRoots(r.lives[0].last.place)
+	}
+	if err == nil && r.state.Divergence != nil {
+		err = r.pinpoint(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("replay process %s: %w", process, err)
-	}
-	if r.state.Divergence == nil {
-		if err := r.compareRoots(r.lives[0].last.place); err != nil {
-			return err
-		}
 	}
 	r.state.Done = true
 	return progress(r.tell())
@@ -126,6 +133,7 @@ type replayer struct {
 	told     time.Time
 	kept     time.Time // when the state was kept last
 	progress func(Replay) error
+	since    since
 }
 
 func (r *replayer) open(ctx context.Context, process ao.ID, name string) error {
@@ -149,6 +157,7 @@ func (r *replayer) close() {
 			r.engine.options.Logger.Warn().Str("pkg", "engine").Err(err).Msg("close a replayed process")
 		}
 	}
+	r.since.close(r.engine)
 }
 
 // step runs the ticks before an entry, and the entry, everywhere.
@@ -210,6 +219,7 @@ func (r *replayer) passTime(ctx context.Context, untilMS int64) error {
 // run runs a message everywhere and compares what comes of it. One that the process
 // does not get is nil and has its result already.
 func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result []byte) (first []byte, err error) {
+	r.note(at, id, message)
 	for i, l := range r.lives {
 		if message != nil {
 			begun := r.engine.options.Now()
@@ -231,12 +241,15 @@ func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result 
 	if stored, err := r.engine.store.record(r.state.Process, at); err == nil && string(stored.result) != string(first) {
 		return nil, r.diverge(at, id, 0, string(first), "stored", string(stored.result))
 	}
-	if r.state.Messages%replayRootEvery == 0 {
+	if r.state.Messages%replayRootEvery == 0 || r.since.bytes > sinceBytesMax {
 		if err := r.compareRoots(at); err != nil {
 			return nil, err
 		}
 		if r.state.Divergence != nil {
 			return nil, errDiverged
+		}
+		if err := r.anchor(ctx); err != nil {
+			return nil, err
 		}
 	}
 	if now := r.engine.options.Now(); now.Sub(r.told) > replayProgress {

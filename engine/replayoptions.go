@@ -27,6 +27,11 @@ type ReplayOptions struct {
 	// From has the replay begin in a state that is given; nil: at the beginning.
 	From *ReplayFrom
 
+	// Pinpoint has a difference between machines traced back to the first message after
+	// which their states differ, and says what of the states does. It does not go with
+	// Keep or From.
+	Pinpoint bool
+
 	// Keep has the state kept in the engine's store every KeepAfter (10 s), so that
 	// the same replay goes on from there when it was stopped. It is called before, to
 	// make sure that the results told so far are safe. For an engine that does nothing
