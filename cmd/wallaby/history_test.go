@@ -107,7 +107,7 @@ func TestAStrangerChecksAProcess(t *testing.T) {
 		if err := os.WriteFile(path("lie.jsonl"), lie, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		liar := httptest.NewServer(lyingUnit(t, urls.CU))
+		liar := httptest.NewServer(lyingUnit(t, urls.CU, "nothing"))
 		defer liar.Close()
 		for _, against := range []string{path("lie.jsonl"), liar.URL} {
 			failed := runCommand(t, "", "replay", path("node.aolog"), "--against", against)
@@ -274,14 +274,19 @@ func runBody(t *testing.T, target string) []byte {
 	return b.Bytes()
 }
 
-// lyingUnit is a compute unit that says 4 where the process has said 3.
-func lyingUnit(t *testing.T, cu string) http.Handler {
+// lyingUnit is a compute unit that says 4 where the process has said 3, and lacks a
+// route.
+func lyingUnit(t *testing.T, cu, without string) http.Handler {
 	t.Helper()
 	target, err := url.Parse(cu)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, without) {
+			http.NotFound(w, r)
+			return
+		}
 		recorder := httptest.NewRecorder()
 		httputil.NewSingleHostReverseProxy(target).ServeHTTP(recorder, r)
 		w.WriteHeader(recorder.Code)
