@@ -25,10 +25,12 @@ type Replay struct {
 
 // ReplayMachine is one machine's part.
 type ReplayMachine struct {
-	VM      string  `json:"vm"`
-	Seconds float64 `json:"seconds"` // spent on messages
-	Results ao.ID   `json:"results"` // SHA-256 over all results, in order
-	Root    ao.ID   `json:"root"`    // of the state at the end
+	VM string `json:"vm"`
+	// Fingerprint names the module as the machine runs it.
+	Fingerprint ao.ID   `json:"fingerprint"`
+	Seconds     float64 `json:"seconds"` // spent on messages
+	Results     ao.ID   `json:"results"` // SHA-256 over all results, in order
+	Root        ao.ID   `json:"root"`    // of the state at the end
 }
 
 // ReplayDivergence is the first nonce at which a machine came to something else
@@ -41,6 +43,9 @@ type ReplayDivergence struct {
 	Result  string `json:"result"`
 	Against string `json:"against"` // a machine's name, "stored", or whose claim it is
 	Wanted  string `json:"wanted"`
+	// States is what differs between the states of two machines after it, if that was
+	// asked for.
+	States *ReplayStates `json:"states,omitempty"`
 }
 
 const (
@@ -82,7 +87,13 @@ func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions)
 			return err
 		}
 	}
+	if err := r.anchor(ctx); err != nil {
+		return err
+	}
 	from, err := r.resume(ctx, process)
+	if err == nil && o.From != nil {
+		from, err = r.goOnFrom(ctx, process, *o.From)
+	}
 	if err == nil && o.Begin != nil {
 		err = o.Begin(from)
 	}
@@ -95,13 +106,14 @@ func (e *Engine) ReplayWith(ctx context.Context, process ao.ID, o ReplayOptions)
 	if errors.Is(err, errDiverged) {
 		err = nil
 	}
+	if err == nil && r.state.Divergence == nil {
+		err = r.compareRoots(r.lives[0].last.place)
+	}
+	if err == nil && r.state.Divergence != nil {
+		err = r.pinpoint(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("replay process %s: %w", process, err)
-	}
-	if r.state.Divergence == nil {
-		if err := r.compareRoots(r.lives[0].last.place); err != nil {
-			return err
-		}
 	}
 	r.state.Done = true
 	return progress(r.tell())
@@ -121,6 +133,7 @@ type replayer struct {
 	told     time.Time
 	kept     time.Time // when the state was kept last
 	progress func(Replay) error
+	since    since
 }
 
 func (r *replayer) open(ctx context.Context, process ao.ID, name string) error {
@@ -134,7 +147,7 @@ func (r *replayer) open(ctx context.Context, process ao.ID, name string) error {
 	}
 	r.lives = append(r.lives, &live{definition: definition, machine: machine})
 	r.hashes = append(r.hashes, ao.ID{})
-	r.state.Machines = append(r.state.Machines, ReplayMachine{VM: name})
+	r.state.Machines = append(r.state.Machines, ReplayMachine{VM: name, Fingerprint: definition.module.code.Info().Fingerprint})
 	return nil
 }
 
@@ -144,6 +157,7 @@ func (r *replayer) close() {
 			r.engine.options.Logger.Warn().Str("pkg", "engine").Err(err).Msg("close a replayed process")
 		}
 	}
+	r.since.close(r.engine)
 }
 
 // step runs the ticks before an entry, and the entry, everywhere.
@@ -167,6 +181,9 @@ func (r *replayer) step(ctx context.Context, entry aolog.Entry) error {
 	}
 	if err == nil {
 		err = r.result(entry, id, first)
+	}
+	if err == nil {
+		err = r.show(entry.Nonce)
 	}
 	if err == nil {
 		err = r.keep(entry)
@@ -202,6 +219,7 @@ func (r *replayer) passTime(ctx context.Context, untilMS int64) error {
 // run runs a message everywhere and compares what comes of it. One that the process
 // does not get is nil and has its result already.
 func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result []byte) (first []byte, err error) {
+	r.note(at, id, message)
 	for i, l := range r.lives {
 		if message != nil {
 			begun := r.engine.options.Now()
@@ -223,12 +241,15 @@ func (r *replayer) run(ctx context.Context, at place, id ao.ID, message, result 
 	if stored, err := r.engine.store.record(r.state.Process, at); err == nil && string(stored.result) != string(first) {
 		return nil, r.diverge(at, id, 0, string(first), "stored", string(stored.result))
 	}
-	if r.state.Messages%replayRootEvery == 0 {
+	if r.state.Messages%replayRootEvery == 0 || r.since.bytes > sinceBytesMax {
 		if err := r.compareRoots(at); err != nil {
 			return nil, err
 		}
 		if r.state.Divergence != nil {
 			return nil, errDiverged
+		}
+		if err := r.anchor(ctx); err != nil {
+			return nil, err
 		}
 	}
 	if now := r.engine.options.Now(); now.Sub(r.told) > replayProgress {

@@ -95,13 +95,5 @@ func (r *replayer) revive(ctx context.Context, process ao.ID, from snapshot, res
 		l.machine, r.hashes[i] = machine, results
 	}
 	r.state.Messages = from.at.nonce + 1
-	return r.engine.options.Log.Range(ctx, process, 0, from.at.nonce, func(entry aolog.Entry) error {
-		if _, err := r.withhold(ctx, entry, messageID(entry)); err != nil {
-			return err
-		}
-		for _, l := range r.lives {
-			l.step(entry)
-		}
-		return nil
-	})
+	return r.passOver(ctx, process, from.at.nonce)
 }

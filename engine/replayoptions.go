@@ -6,6 +6,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/vm"
 )
 
 // ReplayOptions say what a replay runs on, and who hears of it.
@@ -21,6 +22,16 @@ type ReplayOptions struct {
 	// Claimed gives what somebody says that the result is, if it is not equal.
 	Claimed func(ReplayResult) (*ReplayClaim, error)
 
+	// State gives where the first machine's state after a message goes; nil: nowhere.
+	State func(nonce uint64) vm.SnapshotWriter
+	// From has the replay begin in a state that is given; nil: at the beginning.
+	From *ReplayFrom
+
+	// Pinpoint has a difference between machines traced back to the first message after
+	// which their states differ, and says what of the states does. It does not go with
+	// Keep or From.
+	Pinpoint bool
+
 	// Keep has the state kept in the engine's store every KeepAfter (10 s), so that
 	// the same replay goes on from there when it was stopped. It is called before, to
 	// make sure that the results told so far are safe. For an engine that does nothing
@@ -32,6 +43,13 @@ type ReplayOptions struct {
 	Have uint64
 	// Begin is told which nonce comes first; nil: nobody is.
 	Begin func(nonce uint64) error
+}
+
+// ReplayFrom is a state to begin in, which nobody here has computed.
+type ReplayFrom struct {
+	Nonce uint64 // of the message that led to it
+	State *vm.State
+	Root  ao.ID
 }
 
 // ReplayResult is one result of a replay.

@@ -61,6 +61,14 @@ func (p twistedMachine) Handle(ctx context.Context, call vm.Call) (vm.Output, er
 	return p.answer(`{"Output":"wrong"}`)
 }
 
+func (p twistedMachine) Fork(ctx context.Context) (vm.Process, error) {
+	forked, err := p.testMachine.Fork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return twistedMachine{forked.(*testMachine), p.driver}, nil
+}
+
 func twistedDrivers(d *testDriver) []vm.Driver {
 	return []vm.Driver{
 		twisted{testDriver: d, name: "same"},

@@ -108,6 +108,7 @@ func (c *checker) take(n *inspection) {
 		c.index = &r
 	case KindEnd:
 		c.ended = &n.ended
+	case KindCheckpoint, KindStatement: // are package proof's to check
 	default:
 		c.find(r.Nonce, WhatUnknown, Remark, "", "byte %d: a record of kind %d, which this program does not know", r.Offset, uint8(r.Kind))
 	}

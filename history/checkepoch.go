@@ -204,7 +204,7 @@ func (c *checker) tellMissing() {
 	}
 	next := uint64(0)
 	for _, nonce := range append(slices.Sorted(maps.Keys(c.places)), c.next) {
-		if nonce > next {
+		if between := next == 1 && nonce == c.options.From; nonce > next && !between {
 			c.wrong(next, WhatMissing, nonces(next, nonce-1), "nothing")
 		}
 		next = nonce + 1

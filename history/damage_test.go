@@ -39,14 +39,14 @@ func alter(r Record, item bool, fromEnd int) Record {
 		part = message
 	}
 	part[len(part)-fromEnd] ^= 1
-	r.Payload = joined(assignment, message)
+	r.Payload = Joined(assignment, message)
 	return r
 }
 
 // withItem gives an entry another item.
 func withItem(r Record, item []byte) Record {
 	assignment, _, _ := r.parts()
-	r.Payload = joined(assignment, item)
+	r.Payload = Joined(assignment, item)
 	return r
 }
 
@@ -132,7 +132,7 @@ var entryDamages = []damage{
 		return r
 	}, want: []string{"2 assignment-signature wrong"}},
 	{name: "an assignment is no assignment", edit: func(f *fixture, r []Record) []Record {
-		r[at(r, 2)].Payload = joined(f.elsewhere().Bytes(), itemOf(r[at(r, 2)]))
+		r[at(r, 2)].Payload = Joined(f.elsewhere().Bytes(), itemOf(r[at(r, 2)]))
 		return r
 	}, want: []string{"2 assignment wrong"}},
 	{name: "an assignment was put together and does not verify", edit: func(_ *fixture, r []Record) []Record {

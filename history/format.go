@@ -49,11 +49,16 @@ const (
 	KindNote    Kind = 9  // what a source did not deliver as it was signed
 	KindIndex   Kind = 10 // where entries begin
 	KindEnd     Kind = 11 // that all is there; last
+
+	// Those of proofs (docs/formats/aoproof.md), which a history has not.
+	KindCheckpoint Kind = 12 // the state that a proof begins with
+	KindStatement  Kind = 13 // what a proof says
 )
 
 var kindNames = map[Kind]string{
 	KindHeader: "header", KindEntry: "entry", KindItem: "item", KindClaim: "claim", KindOpening: "opening",
 	KindAttest: "attestations", KindSkip: "skip", KindModule: "module", KindNote: "note", KindIndex: "index", KindEnd: "end",
+	KindCheckpoint: "checkpoint", KindStatement: "statement",
 }
 
 // String names the kind.

@@ -23,10 +23,14 @@ var _ aolog.Log = (*Log)(nil)
 
 // NewLog makes a log of a file, which must have the process's entries from its
 // beginning on.
-func NewLog(file *File) (*Log, error) {
+func NewLog(file *File) (*Log, error) { return NewLogFrom(file, 0) }
+
+// NewLogFrom makes a log of a file that has the process itself and its entries from
+// a nonce on.
+func NewLogFrom(file *File, from uint64) (*Log, error) {
 	process := file.header.Process
 	l := &Log{file: file, skips: map[uint64][]aolog.Skip{}, items: map[ao.ID]int64{}}
-	if file.end.Entries != file.end.Head+1 {
+	if left := max(from, 1) - 1; file.end.Entries+left != file.end.Head+1 {
 		return nil, ao.Errorf(ao.CodeUnprocessable, "the history has %d entries and ends at nonce %d: some are missing", file.end.Entries, file.end.Head)
 	}
 	first, err := l.Read(context.Background(), process, 0)

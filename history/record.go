@@ -64,7 +64,7 @@ type Module struct {
 // entryRecord makes a record of an entry: assignment length u32, assignment,
 // item.
 func entryRecord(e aolog.Entry, flags uint8) Record {
-	return Record{Kind: KindEntry, Flags: flags, Nonce: e.Nonce, Payload: joined(e.AssignmentBytes, e.ItemBytes)}
+	return Record{Kind: KindEntry, Flags: flags, Nonce: e.Nonce, Payload: Joined(e.AssignmentBytes, e.ItemBytes)}
 }
 
 // EntryRecord makes a record of an entry whose bytes are as they were signed.
@@ -91,7 +91,7 @@ func ItemRecord(nonce uint64, item *dataitem.Item) Record {
 // ClaimRecord makes a record of an assignment that was told, with the item if its
 // bytes are known. itemSigned says whether they are what was signed.
 func ClaimRecord(c Claim, item []byte, itemSigned bool) Record {
-	r := Record{Kind: KindClaim, Nonce: c.Nonce, Payload: joined(encodeJSON(c), item)}
+	r := Record{Kind: KindClaim, Nonce: c.Nonce, Payload: Joined(encodeJSON(c), item)}
 	if item != nil && !itemSigned {
 		r.Flags = FlagItemRebuilt
 	}
@@ -121,9 +121,9 @@ func NoteRecord(nonce uint64, format string, args ...any) Record {
 // ModuleRecord makes a record of a module: length of JSON u32, JSON, then the
 // signed item, or the bytes if there is none.
 func ModuleRecord(m Module) Record {
-	r := Record{Kind: KindModule, Payload: joined(encodeJSON(m), m.Item)}
+	r := Record{Kind: KindModule, Payload: Joined(encodeJSON(m), m.Item)}
 	if m.Item == nil {
-		r.Flags, r.Payload = FlagItemRebuilt, joined(encodeJSON(m), m.Bytes)
+		r.Flags, r.Payload = FlagItemRebuilt, Joined(encodeJSON(m), m.Bytes)
 	}
 	return r
 }
@@ -133,14 +133,15 @@ func encodeJSON(value any) []byte {
 	return b
 }
 
-// joined writes the length of the first part, and both.
-func joined(first, second []byte) []byte {
+// Joined makes a payload of two parts: the length of the first, and both.
+func Joined(first, second []byte) []byte {
 	b := make([]byte, 0, 4+len(first)+len(second))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(first)))
 	return append(append(b, first...), second...)
 }
 
-func parted(payload []byte) (first, second []byte, err error) {
+// Parted takes a payload of two parts apart.
+func Parted(payload []byte) (first, second []byte, err error) {
 	if len(payload) < 4 || uint64(binary.LittleEndian.Uint32(payload)) > uint64(len(payload)-4) {
 		return nil, nil, fmt.Errorf("its parts do not fit into %d bytes", len(payload))
 	}
@@ -149,7 +150,7 @@ func parted(payload []byte) (first, second []byte, err error) {
 }
 
 // parts gives the bytes of an entry's assignment and item.
-func (r Record) parts() (assignment, item []byte, err error) { return parted(r.Payload) }
+func (r Record) parts() (assignment, item []byte, err error) { return Parted(r.Payload) }
 
 // Entry reads a record of an entry. Signatures are not checked.
 func (r Record) Entry() (e aolog.Entry, err error) {
@@ -185,7 +186,7 @@ func (r Record) Item() (*dataitem.Item, error) { return dataitem.Parse(r.Payload
 
 // Claim reads a record of a claim. item is nil if its bytes are not known.
 func (r Record) Claim() (c Claim, item []byte, err error) {
-	told, item, err := parted(r.Payload)
+	told, item, err := Parted(r.Payload)
 	if err == nil {
 		err = json.Unmarshal(told, &c)
 	}
@@ -220,7 +221,7 @@ func decodeJSON[T any](r Record) (value T, err error) {
 
 // Module reads a module. That its item's signature holds is not checked.
 func (r Record) Module() (m Module, err error) {
-	head, rest, err := parted(r.Payload)
+	head, rest, err := Parted(r.Payload)
 	if err == nil {
 		err = json.Unmarshal(head, &m)
 	}

@@ -21,6 +21,9 @@ type VerifyOptions struct {
 	// Need is how many operators must have signed each place of a cosigned epoch;
 	// 0: as many as its mode asks for.
 	Need int
+	// From is where the history goes on after the process itself: the places between
+	// need not be there (0: all must).
+	From uint64
 	// Workers check signatures in parallel (one per core).
 	Workers int
 	// Progress is called now and then with what is known so far, and its error ends

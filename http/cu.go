@@ -27,6 +27,7 @@ type Evaluator interface {
 	Results(ctx context.Context, process ao.ID, query engine.ResultsQuery) (engine.ResultsPage, error)
 	DryRun(ctx context.Context, process ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error)
 	Past
+	Digest(ctx context.Context, process ao.ID, from, to uint64) (engine.ResultsDigest, error)
 }
 
 // Crons evaluates a process as time passes.
@@ -59,6 +60,7 @@ func NewCU(o CUOptions) http.Handler {
 	router.HandleFunc("/", c.info).Methods(http.MethodGet, http.MethodHead)
 	router.HandleFunc("/result/{id}", c.result).Methods(http.MethodGet)
 	router.HandleFunc("/results/{process}", c.results).Methods(http.MethodGet)
+	router.HandleFunc("/digest/{process}", c.digest).Methods(http.MethodGet)
 	router.HandleFunc("/cron/{process}", c.cron).Methods(http.MethodGet)
 	router.HandleFunc("/state/{process}", c.state).Methods(http.MethodGet)
 	router.HandleFunc("/root/{process}", c.root).Methods(http.MethodGet)

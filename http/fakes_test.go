@@ -111,6 +111,10 @@ func (e *fakeEvaluator) Push(_ context.Context, process ao.ID, nonce uint64) err
 	return nil
 }
 
+func (e *fakeEvaluator) Digest(_ context.Context, process ao.ID, from, to uint64) (engine.ResultsDigest, error) {
+	return engine.ResultsDigest{Process: process, From: from, To: to, Digest: ao.ID{1}, Newest: 9}, e.err
+}
+
 func (e *fakeEvaluator) State(context.Context, ao.ID) (*engine.State, error) { return nil, e.err }
 
 func (e *fakeEvaluator) StateAt(_ context.Context, _ ao.ID, nonce, tick uint64) (*engine.State, error) {

@@ -225,6 +225,15 @@ func (v forked) Results(ctx context.Context, process ao.ID, query engine.Results
 	return e.Results(ctx, own, query)
 }
 
+// Digest gives the digest of a stretch of results; see engine.Engine.
+func (v forked) Digest(ctx context.Context, process ao.ID, from, to uint64) (engine.ResultsDigest, error) {
+	e, own, done := v.of(process)
+	defer done()
+	digest, err := e.Digest(ctx, own, from, to)
+	digest.Process = process
+	return digest, err
+}
+
 // DryRun tries a message; see engine.Engine.
 func (v forked) DryRun(ctx context.Context, process ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error) {
 	e, own, done := v.of(process)

@@ -36,7 +36,11 @@ type FileReplay struct {
 // ReplayFile replays a history file with an engine of its own, on the virtual
 // machines of a node. Signatures are not checked: that is history.Verify's.
 func ReplayFile(ctx context.Context, o FileReplay) (err error) {
-	log, err := history.NewLog(o.File)
+	var from uint64
+	if o.From != nil {
+		from = o.From.Nonce
+	}
+	log, err := history.NewLogFrom(o.File, from)
 	if err != nil {
 		return err
 	}

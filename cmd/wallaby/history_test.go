@@ -17,6 +17,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/history"
+	"github.com/wallaby-ao/wallaby/node"
 )
 
 // TestAStrangerChecksAProcess takes a process's history from a node, from its
@@ -91,7 +92,7 @@ func TestAStrangerChecksAProcess(t *testing.T) {
 		if err := os.WriteFile(path("lie.jsonl"), lie, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		liar := httptest.NewServer(lyingUnit(t, urls.CU))
+		liar := httptest.NewServer(lyingUnit(t, urls.CU, "nothing"))
 		defer liar.Close()
 		for _, against := range []string{path("lie.jsonl"), liar.URL} {
 			failed := runCommand(t, "", "replay", path("node.aolog"), "--against", against)
@@ -158,6 +159,45 @@ func TestAStrangerChecksAProcess(t *testing.T) {
 			t.Errorf("import: %+v", failed)
 		}
 	})
+	t.Run("a proof says true, false or cannot", func(t *testing.T) {
+		mustRun(t, "proof", "make", process, "3", "--out", path("node.aoproof"))
+		mustRun(t, "proof", "make", path("node.aolog"), "3", "--out", path("file.aoproof"))
+		b, err := os.ReadFile(path("node.aoproof"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := os.ReadFile(path("file.aoproof")); err != nil || !bytes.Equal(b, other) {
+			t.Errorf("the proof from a node and the one from a file differ: %v", err)
+		}
+		if said := mustRun(t, "proof", "verify", path("node.aoproof")); !strings.Contains(said, `"data":"3"`) || !strings.Contains(said, "true, from the beginning") {
+			t.Errorf("verify: %s", said)
+		}
+		mustRun(t, "proof", "make", path("node.aolog"), "6", "--from-checkpoint", "4", "--out", path("short.aoproof"))
+		if said := mustRun(t, "proof", "verify", path("short.aoproof")); !strings.Contains(said, "true, given the state with root") {
+			t.Errorf("verify from a checkpoint: %s", said)
+		}
+		var verdict node.Verdict
+		mustDecode(t, mustRun(t, "proof", "verify", path("node.aoproof"), "-o", "json"), &verdict)
+		if !verdict.Holds || verdict.Nonce != 3 || verdict.Messages != 4 {
+			t.Errorf("verdict: %+v", verdict)
+		}
+		lie := rewriteStatement(t, b, `"data":"3"`, `"data":"4"`)
+		if err := errors.Join(os.WriteFile(path("lie.aoproof"), lie, 0o644), os.WriteFile(path("bad.aoproof"), b[:len(b)-1], 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if failed := runCommand(t, "", "proof", "verify", path("lie.aoproof")); failed.code != exitVerification || !strings.Contains(failed.stdout, "false: the replay came to something else") {
+			t.Errorf("a lie: %+v", failed)
+		}
+		if failed := runCommand(t, "", "proof", "verify", path("bad.aoproof")); failed.code != exitError || !strings.Contains(failed.stderr, "cannot say") {
+			t.Errorf("a proof that was cut off: %+v", failed)
+		}
+		if failed := runCommand(t, "", "proof", "make", path("su.aolog"), "3", "--out", path("no.aoproof")); failed.code != exitError || !strings.Contains(failed.stderr, "--module") {
+			t.Errorf("a history without a module: %+v", failed)
+		}
+		if _, err := os.Stat(path("no.aoproof")); err == nil {
+			t.Error("a proof of nothing was left behind")
+		}
+	})
 	t.Run("what is not there is named", func(t *testing.T) {
 		unknown := strings.Repeat("A", 43)
 		if failed := runCommand(t, "", "import", unknown, "--from", urls.SU, "--out", path("no.aolog")); failed.code != exitNotFound {
@@ -170,6 +210,32 @@ func TestAStrangerChecksAProcess(t *testing.T) {
 			t.Errorf("another process's file: %+v", failed)
 		}
 	})
+}
+
+// rewriteStatement has a proof say something else of the result, with checksums that
+// fit.
+func rewriteStatement(t *testing.T, b []byte, old, with string) []byte {
+	t.Helper()
+	reader, err := history.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w, err := history.NewWriter(&out, reader.Header())
+	for err == nil {
+		var r history.Record
+		if r, err = reader.Next(); err != nil || r.Kind == history.KindIndex {
+			break
+		}
+		if r.Kind == history.KindStatement {
+			r.Payload = bytes.Replace(r.Payload, []byte(old), []byte(with), 1)
+		}
+		err = w.Write(r)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func mustDecode(t *testing.T, text string, to any) {
@@ -193,14 +259,19 @@ func runBody(t *testing.T, target string) []byte {
 	return b.Bytes()
 }
 
-// lyingUnit is a compute unit that says 4 where the process has said 3.
-func lyingUnit(t *testing.T, cu string) http.Handler {
+// lyingUnit is a compute unit that says 4 where the process has said 3, and lacks a
+// route.
+func lyingUnit(t *testing.T, cu, without string) http.Handler {
 	t.Helper()
 	target, err := url.Parse(cu)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, without) {
+			http.NotFound(w, r)
+			return
+		}
 		recorder := httptest.NewRecorder()
 		httputil.NewSingleHostReverseProxy(target).ServeHTTP(recorder, r)
 		w.WriteHeader(recorder.Code)

@@ -121,7 +121,7 @@ WALLABY_ and its name in capitals: WALLABY_URL, WALLABY_PORT_BASE.`,
 		a.processesCommand(), a.processCommand(), a.evidenceCommand(), a.logCommand(), a.statusCommand(),
 		a.traceCommand(), a.outboxCommand(),
 		a.monitorCommand(), a.unmonitorCommand(), a.cronCommand(),
-		a.importCommand(), a.verifyCommand(), a.replayCommand(),
+		a.importCommand(), a.verifyCommand(), a.replayCommand(), a.diffCommand(), a.proofCommand(),
 		a.checkpointCommand(), a.checkpointsCommand(), a.restoreCommand(),
 		a.vmCommand(), a.walletCommand(), a.benchCommand(), a.versionCommand(),
 	)

@@ -46,21 +46,29 @@ func isFile(arg string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// replayHistory replays a history file in this process.
-func (a *app) replayHistory(ctx context.Context, path string, f replayFlags) (err error) {
+// openHistoryFile opens a whole history file.
+func openHistoryFile(path string) (file *history.File, closeFile func() error, err error) {
 	in, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("read history: %w", err)
+		return nil, nil, fmt.Errorf("read history: %w", err)
 	}
-	defer in.Close()
 	info, err := in.Stat()
-	if err != nil {
-		return fmt.Errorf("read history: %w", err)
+	if err == nil {
+		file, err = history.Open(in, info.Size())
 	}
-	file, err := history.Open(in, info.Size())
 	if err != nil {
-		return fmt.Errorf("%s: %w: see wallaby verify", path, err)
+		return nil, nil, errors.Join(fmt.Errorf("%s: %w: see wallaby verify", path, err), in.Close())
 	}
+	return file, in.Close, nil
+}
+
+// replayHistory replays a history file in this process.
+func (a *app) replayHistory(ctx context.Context, path string, f replayFlags) (err error) {
+	file, closeFile, err := openHistoryFile(path)
+	if err != nil {
+		return err
+	}
+	defer closeFile()
 	replay := node.FileReplay{
 		File: file, PluginDirs: pluginDirs(f.plugins), CacheDir: moduleCacheDir(),
 	}

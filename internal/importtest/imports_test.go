@@ -23,9 +23,9 @@ const module = "github.com/wallaby-ao/wallaby"
 var table = []level{
 	{6, []string{"cmd/wallaby", "bench", "system", "vm/plugin/example"}},
 	{5, []string{"node"}},
-	{4, []string{"http", "messenger"}},
+	{4, []string{"http", "messenger", "proof"}},
 	{3, []string{"engine", "raft", "courier", "history", "settlement", "vm/wazero", "vm/plugin"}},
-	{2, []string{"log", "log/logtest", "vm/wasm", "vm/wasm/binary", "vm/vmtest"}},
+	{2, []string{"diff", "log", "log/logtest", "vm/wasm", "vm/wasm/binary", "vm/vmtest"}},
 	{1, []string{"ao", "vm", "vm/stateroot", "arweave", "arweave/gateway", "internal/lsm"}},
 	{0, []string{"dataitem", "internal/*"}},
 }
