@@ -125,9 +125,6 @@ func (e *extras) unfinished() (open []Extra, err error) {
 func (e *extras) step(ctx context.Context, extra Extra) error {
 	o := e.settler.options
 	it, err := o.Items(ctx, extra.ID)
-	if ao.CodeOf(err) == ao.CodeNotFound && err != nil {
-		return e.finish(extra, ExtraRefused, err)
-	}
 	if err != nil {
 		e.fail(err)
 		return nil
