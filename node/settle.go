@@ -12,6 +12,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/settlement"
 )
 
 // settler copies every item and assignment of the log to the gateway, so that
@@ -72,7 +73,7 @@ func (s *settler) start(ctx context.Context, group uint32) error {
 	s.wait.Go(func() {
 		defer close(queue)
 		err := s.log.Follow(ctx, group, from, func(at aolog.Position, entry aolog.Entry) error {
-			items, err := entryItems(entry)
+			items, err := settlement.EntryItems(entry)
 			if err != nil {
 				return err
 			}
@@ -89,22 +90,6 @@ func (s *settler) start(ctx context.Context, group uint32) error {
 	})
 	s.wait.Go(func() { s.run(ctx, group, queue) })
 	return nil
-}
-
-// entryItems are the data items that an entry adds to the weave.
-func entryItems(entry aolog.Entry) ([]*dataitem.Item, error) {
-	assignment, err := dataitem.Parse(entry.AssignmentBytes)
-	if err != nil {
-		return nil, fmt.Errorf("assignment %s: %w", entry.ID, err)
-	}
-	if entry.IsBare() {
-		return []*dataitem.Item{assignment}, nil
-	}
-	item, err := entry.Item()
-	if err != nil {
-		return nil, fmt.Errorf("message %s: %w", entry.Message, err)
-	}
-	return []*dataitem.Item{item, assignment}, nil
 }
 
 // run gathers entries into batches until the queue is closed.

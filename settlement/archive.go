@@ -125,11 +125,11 @@ func (a *Archive) query(ctx context.Context, query string, variables map[string]
 		return page, fmt.Errorf("gateway %s: %w", a.client.BaseURL, err)
 	}
 	for _, edge := range answer.Transactions.Edges {
-		found, err := edge.Node.found()
-		if err != nil {
-			return page, fmt.Errorf("gateway %s: item %.50q: %w", a.client.BaseURL, edge.Node.ID, err)
+		page.cursor = edge.Cursor
+		// What cannot be read is as if it were not there: lists hold what anybody puts up.
+		if found, err := edge.Node.found(); err == nil {
+			page.found = append(page.found, found)
 		}
-		page.found, page.cursor = append(page.found, found), edge.Cursor
 	}
 	page.more = answer.Transactions.PageInfo.HasNextPage && page.cursor != ""
 	return page, nil

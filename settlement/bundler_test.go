@@ -316,3 +316,43 @@ func TestABundlerThatWantsMoneyIsAskedUntilSomebodyHasPaid(t *testing.T) {
 		t.Errorf("%+v", status)
 	}
 }
+
+// TestWhatIsLostIsFoundBehindWhatStillWaits: nothing is deep enough to be confirmed,
+// and the end of what was uploaded is lost.
+func TestWhatIsLostIsFoundBehindWhatStillWaits(t *testing.T) {
+	w := newWorld(t)
+	ids := w.fill(1, 80)
+	var number atomic.Int64
+	w.breaks(func(out http.ResponseWriter, r *http.Request, body []byte) bool {
+		if n := number.Load(); !isUpload(r) || n >= 162 {
+			return false
+		}
+		if number.Add(1) < 130 {
+			return false
+		}
+		it, err := dataitem.Parse(body)
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = out.Write([]byte(`{"id":"` + it.ID().String() + `"}`))
+		return true
+	})
+	s := w.open(func(o *Options) { o.Depth = 3 })
+	w.eventually("all is at the gateway", func() bool {
+		for _, list := range ids {
+			for _, id := range list {
+				if _, err := w.gateway.Lookup(context.Background(), id); err != nil {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	if status := s.Status(); status.Confirmed != 0 || status.Again == 0 {
+		t.Errorf("%+v", status)
+	}
+	if _, err := http.Get(w.client.BaseURL + "/mine/2"); err != nil {
+		t.Fatal(err)
+	}
+	w.confirmed(s, 81)
+}

@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"slices"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/arweave"
@@ -18,20 +19,20 @@ const (
 	wrong                  // other bytes are there
 )
 
-// confirmEntries is how many entries are looked for at once.
-const confirmEntries = PageMax / 2
+const (
+	// confirmEntries is how many entries are looked for at once.
+	confirmEntries = PageMax / 2
+	// lookAheadMax is how many stretches behind the oldest that is not confirmed are
+	// looked at, too: what is lost should not be found one stretch after the other.
+	lookAheadMax = 20
+)
 
 // confirm looks for what was uploaded until ctx ends.
 func (l *lane) confirm(ctx context.Context) error {
+	resent := map[uint64]int64{}
 	for {
-		for {
-			more, err := l.confirmNext(ctx)
-			if err != nil {
-				return err
-			}
-			if !more {
-				break
-			}
+		if err := l.confirmRound(ctx, resent); err != nil {
+			return err
 		}
 		if err := sleep(ctx, l.settler.options.Timing.Confirm); err != nil {
 			return err
@@ -39,89 +40,128 @@ func (l *lane) confirm(ctx context.Context) error {
 	}
 }
 
-// confirmNext looks at the oldest stretch that is not confirmed, and reports
-// whether it is now, so that the next one can be looked at.
-func (l *lane) confirmNext(ctx context.Context) (more bool, err error) {
-	state := l.snapshot()
-	if len(state.Shipments) == 0 || before(state.Uploaded.Position, state.Shipments[0].To.Position) {
-		return false, nil
+// confirmRound looks at one stretch after the other, from the oldest that is not
+// confirmed. resent says when one was uploaded again in this run, by its end.
+func (l *lane) confirmRound(ctx context.Context, resent map[uint64]int64) error {
+	after := l.snapshot().Confirmed
+	for ahead := 0; ahead < lookAheadMax; {
+		shipment, ok := l.snapshot().behind(after)
+		if !ok {
+			return nil
+		}
+		limit := confirmEntries
+		if shipment.Tx != nil {
+			limit = -1
+		}
+		parcels, err := l.read(ctx, after, shipment.To, limit)
+		if err != nil {
+			return err
+		}
+		oldest := ahead == 0
+		found, err := l.settler.check(ctx, itemsOf(parcels), shipment.Tx, oldest)
+		l.looked(err)
+		if err != nil {
+			return ctx.Err() // it may answer later
+		}
+		after = parcels[len(parcels)-1].mark
+		if found == settled && oldest {
+			delete(resent, after.Entries)
+			if err := l.change(func(s *State) { s.confirmed(after) }); err != nil {
+				return err
+			}
+			continue
+		}
+		ahead++
+		if found == missing || found == wrong {
+			if err := l.repeat(ctx, found, shipment, parcels, resent); err != nil {
+				return err
+			}
+		}
 	}
-	shipment := state.Shipments[0]
-	limit := confirmEntries
-	if shipment.Tx != nil {
-		limit = -1
+	return nil
+}
+
+// behind gives the shipment that goes on behind a mark; false when all that was
+// uploaded lies before it.
+func (s State) behind(after Mark) (Shipment, bool) {
+	for _, shipment := range s.Shipments {
+		if before(after.Position, shipment.To.Position) {
+			return shipment, !before(s.Uploaded.Position, shipment.To.Position)
+		}
 	}
-	parcels, err := l.read(ctx, state.Confirmed, shipment.To, limit)
-	if err != nil {
-		return false, err
+	return Shipment{}, false
+}
+
+// confirmed notes that everything up to a mark is settled.
+func (s *State) confirmed(to Mark) {
+	s.Confirmed = to
+	for len(s.Shipments) > 0 && !before(to.Position, s.Shipments[0].To.Position) {
+		s.Shipments = s.Shipments[1:]
 	}
-	found, err := l.settler.check(ctx, itemsOf(parcels), shipment.Tx)
+}
+
+// looked shows why the weave could not be looked at; nil: it could.
+func (l *lane) looked(err error) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.atFailure = ""
 	if err != nil {
 		l.atFailure = err.Error()
 	}
-	l.mu.Unlock()
-	if err != nil {
-		return false, ctx.Err() // it may answer later
-	}
-	reached := parcels[len(parcels)-1].mark
-	switch {
-	case found == settled:
-		return true, l.change(func(s *State) {
-			s.Confirmed = reached
-			if reached == s.Shipments[0].To { // it may have grown meanwhile
-				s.Shipments = s.Shipments[1:]
-			}
-		})
-	case found == wrong, found == missing:
-		return false, l.repeat(ctx, found, shipment, parcels)
-	}
-	return false, nil
 }
 
 // repeat uploads again what was lost, or is served with other bytes, once it has
 // had its time.
-func (l *lane) repeat(ctx context.Context, found verdict, shipment Shipment, parcels []parcel) error {
+func (l *lane) repeat(ctx context.Context, found verdict, shipment Shipment, parcels []parcel, resent map[uint64]int64) error {
 	o := l.settler.options
-	if o.Now().UnixMilli()-shipment.AtMS < o.Timing.Lost.Milliseconds() {
+	reached := parcels[len(parcels)-1].mark
+	now := o.Now().UnixMilli()
+	if now-max(shipment.AtMS, resent[reached.Entries]) < o.Timing.Lost.Milliseconds() {
 		return nil
 	}
-	o.Logger.Warn().Uint32("group", l.group).Uint64("entries", uint64(len(parcels))).Bool("wrong", found == wrong).
+	o.Logger.Warn().Uint32("group", l.group).Int("entries", len(parcels)).Bool("wrong", found == wrong).
 		Msg("what was uploaded is not on the weave as it should be: uploading it again")
 	l.settler.counts.again.Add(1)
 	tx := shipment.Tx
-	if found == missing {
+	if found == missing && tx != nil {
 		tx = nil
-		if err := l.change(func(s *State) { s.Shipments[0].Tx = nil }); err != nil {
+		if err := l.change(func(s *State) { s.carry(reached, nil) }); err != nil {
 			return err
 		}
 	}
-	reached := parcels[len(parcels)-1].mark
 	if err := l.settler.carrier.send(ctx, parcels, tx, again{shipping{l, reached}}); err != nil {
 		return err
 	}
-	return l.change(func(s *State) { s.Shipments[0].AtMS = o.Now().UnixMilli() })
+	resent[reached.Entries] = now
+	return nil
 }
 
-// again is a shipment that is made once more: it is the oldest one.
+// again is a shipment that is made once more.
 type again struct{ shipping }
 
-// remember puts the new bundle into the place of the old one. A part of what went
-// one by one becomes a shipment of its own.
+// remember notes the bundle that it travels in.
 func (a again) remember(tx *arweave.Tx) error {
-	return a.change(func(s *State) {
-		first := &s.Shipments[0]
-		if first.To == a.to {
-			first.Tx = tx
-			return
-		}
-		s.Shipments = append([]Shipment{{To: a.to, AtMS: first.AtMS, Tx: tx}}, s.Shipments...)
-	})
+	return a.change(func(s *State) { s.carry(a.to, tx) })
 }
 
-// check looks for items, or for the bundle that they travelled in.
-func (s *Settler) check(ctx context.Context, items []*dataitem.Item, tx *arweave.Tx) (verdict, error) {
+// carry notes in which transaction the entries up to a mark were uploaded. Those that
+// were uploaded with others become a shipment of their own.
+func (s *State) carry(to Mark, tx *arweave.Tx) {
+	for i := range s.Shipments {
+		switch {
+		case s.Shipments[i].To == to:
+			s.Shipments[i].Tx = tx
+			return
+		case before(to.Position, s.Shipments[i].To.Position):
+			s.Shipments = slices.Insert(s.Shipments, i, Shipment{To: to, AtMS: s.Shipments[i].AtMS, Tx: tx})
+			return
+		}
+	}
+}
+
+// check looks for items, or for the bundle that they travelled in, and reads them if
+// they are to be compared.
+func (s *Settler) check(ctx context.Context, items []*dataitem.Item, tx *arweave.Tx, compare bool) (verdict, error) {
 	size := 0
 	for _, it := range items {
 		size += len(it.Bytes())
@@ -130,7 +170,7 @@ func (s *Settler) check(ctx context.Context, items []*dataitem.Item, tx *arweave
 	ctx, cancel := context.WithTimeout(ctx, 4*s.options.Timing.Attempt+timeFor(size))
 	defer cancel()
 	if tx != nil {
-		return s.checkTx(ctx, tx)
+		return s.checkTx(ctx, tx, compare)
 	}
 	found := make(map[ao.ID]Found, len(items))
 	for rest := items; len(rest) > 0; {
@@ -169,8 +209,11 @@ func (s *Settler) check(ctx context.Context, items []*dataitem.Item, tx *arweave
 		deep = deep && one.Height > 0 && height+1 >= one.Height+s.options.Depth
 		there = append(there, it)
 	}
-	if !deep {
+	switch {
+	case !deep:
 		return waiting, nil
+	case !compare:
+		return settled, nil
 	}
 	return s.compare(ctx, there, found)
 }
@@ -192,7 +235,7 @@ func (s *Settler) compare(ctx context.Context, items []*dataitem.Item, found map
 }
 
 // checkTx looks for a bundle. Its root is signed, so right data is all right items.
-func (s *Settler) checkTx(ctx context.Context, tx *arweave.Tx) (verdict, error) {
+func (s *Settler) checkTx(ctx context.Context, tx *arweave.Tx, compare bool) (verdict, error) {
 	client := s.options.From.client
 	status, err := client.Status(ctx, tx.ID)
 	switch {
@@ -202,6 +245,8 @@ func (s *Settler) checkTx(ctx context.Context, tx *arweave.Tx) (verdict, error) 
 		return waiting, err
 	case status == nil || status.Confirmations < s.options.Depth:
 		return waiting, nil
+	case !compare:
+		return settled, nil
 	}
 	data, err := client.Data(ctx, tx.ID)
 	if err != nil && ao.CodeOf(err) != ao.CodeNotFound {

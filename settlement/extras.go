@@ -125,15 +125,12 @@ func (e *extras) unfinished() (open []Extra, err error) {
 func (e *extras) step(ctx context.Context, extra Extra) error {
 	o := e.settler.options
 	it, err := o.Items(ctx, extra.ID)
-	if ao.CodeOf(err) == ao.CodeNotFound && err != nil {
-		return e.finish(extra, ExtraRefused, err)
-	}
 	if err != nil {
 		e.fail(err)
 		return nil
 	}
 	if extra.State == ExtraUploaded {
-		found, err := e.settler.check(ctx, []*dataitem.Item{it}, extra.Tx)
+		found, err := e.settler.check(ctx, []*dataitem.Item{it}, extra.Tx, true)
 		switch late := o.Now().UnixMilli()-extra.AtMS >= o.Timing.Lost.Milliseconds(); {
 		case err != nil:
 			e.fail(err)
@@ -153,7 +150,7 @@ func (e *extras) step(ctx context.Context, extra Extra) error {
 // upload sends one item.
 func (e *extras) upload(ctx context.Context, extra Extra, it *dataitem.Item) error {
 	listening := &extraListener{extras: e, extra: extra}
-	sending, stop := context.WithTimeout(ctx, 2*e.settler.options.Timing.Attempt)
+	sending, stop := context.WithTimeout(ctx, 2*(e.settler.options.Timing.Attempt+timeFor(len(it.Bytes()))))
 	defer stop()
 	if b, ok := e.settler.carrier.(*bundler); ok {
 		if err := b.post(ctx, it); isRefusal(err) {

@@ -144,7 +144,7 @@ func (l *lane) upload(ctx context.Context) error {
 func (l *lane) follow(ctx context.Context, after Mark, fn func(parcel) error) error {
 	mark := after
 	return l.settler.options.Log.Follow(ctx, l.group, after.Position, func(at aolog.Position, entry aolog.Entry) error {
-		items, err := entryItems(entry)
+		items, err := EntryItems(entry)
 		if err != nil {
 			return err
 		}
@@ -153,8 +153,8 @@ func (l *lane) follow(ctx context.Context, after Mark, fn func(parcel) error) er
 	})
 }
 
-// entryItems are the data items that an entry adds to the weave.
-func entryItems(entry aolog.Entry) ([]*dataitem.Item, error) {
+// EntryItems are the data items that an entry adds to the weave, the assignment last.
+func EntryItems(entry aolog.Entry) ([]*dataitem.Item, error) {
 	assignment, err := dataitem.Parse(entry.AssignmentBytes)
 	if err != nil {
 		return nil, fmt.Errorf("assignment %s: %w", entry.ID, err)

@@ -22,7 +22,7 @@ func (w *world) history(messages int, keep func(nonce uint64, it *dataitem.Item)
 	}
 	err := w.log.Range(w.Context(), process, 0, 1<<60, func(e aolog.Entry) error {
 		entries = append(entries, e)
-		items, err := entryItems(e)
+		items, err := EntryItems(e)
 		if err != nil {
 			return err
 		}
