@@ -103,7 +103,10 @@ func TestRequestsGoToTheHostOfTheirProcess(t *testing.T) {
 	const process = "LiaKjkPbu4DCcG2VPmR8U0B_5BJdRHhbIg2dFG131N0"
 	own := fmt.Sprint("h", cyrb53(process)%3)
 	cu := newUR(t, UROptions{Unit: "cu", Hosts: hosts, Client: urClient(t)})
-	for _, path := range []string{"/results/" + process, "/state/" + process, "/root/" + process + "?nonce=3", "/cron/" + process, "/result/x?process-id=" + process} {
+	for _, path := range []string{
+		"/results/" + process, "/state/" + process, "/root/" + process + "?nonce=3", "/digest/" + process + "?from=0&to=1", "/cron/" + process,
+		"/result/x?process-id=" + process,
+	} {
 		cu.says(http.MethodGet, path, "", http.StatusAccepted, own+" GET "+path)
 	}
 	cu.says(http.MethodPost, "/dry-run?process-id="+process, "{}", http.StatusAccepted, own+" POST /dry-run?process-id="+process+" 2")

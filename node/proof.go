@@ -129,7 +129,7 @@ func (o ProofOptions) verdict(ctx context.Context, p *proof.Proof) (v Verdict, e
 		return v, err
 	}
 	if end.machine.Fingerprint != p.Fingerprint {
-		return v, fmt.Errorf("%s runs the module as %s, the proof is about %s: another version of the virtual machine made it",
+		return v, fmt.Errorf("%s runs the module as %s, the proof is about %s: verify it on the machine that made it, or with wallaby of that version",
 			end.machine.VM, end.machine.Fingerprint, p.Fingerprint)
 	}
 	v = Verdict{

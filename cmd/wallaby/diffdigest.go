@@ -6,34 +6,33 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/diff"
 	"github.com/wallaby-ao/wallaby/engine"
 )
 
 // diffDigests compares two nodes, or a node and a replay, by digests of their results.
 func (a *app) diffDigests(ctx context.Context, d *difference, one, other *account, f diffFlags) (err error) {
-	for _, side := range []*account{one, other} {
+	accounts := [2]*account{one, other}
+	var sides [2]digester
+	for i, side := range accounts {
 		if side.file != nil {
 			continue
 		}
 		u := unit{computeUnit(ctx, strings.TrimRight(side.name, "/")), d.Process}
-		if _, err := u.newest(ctx); err == nil {
-			continue
-		} else if one.file == nil && other.file == nil {
+		if _, err := u.newest(ctx); err != nil && one.file == nil && other.file == nil {
 			return fmt.Errorf("%w: a unit without digests can be compared with a history, result by result", err)
+		} else if err != nil {
+			return a.diffClaims(ctx, d, one, other, f)
 		}
-		return a.diffClaims(ctx, d, one, other, f)
+		sides[i] = u
 	}
-	var sides [2]digester
-	for i, side := range []*account{one, other} {
+	for i, side := range accounts {
 		if side.file == nil {
-			sides[i] = unit{computeUnit(ctx, strings.TrimRight(side.name, "/")), d.Process}
 			continue
 		}
-		kept, err := newReplayed()
-		if err != nil {
-			return err
+		kept, openErr := newReplayed()
+		if openErr != nil {
+			return openErr
 		}
 		defer func() { err = errors.Join(err, kept.close()) }()
 		if _, err := a.replayAccount(ctx, side, f, engine.ReplayOptions{Machines: []string{side.machine}, Result: kept.add}); err != nil {
@@ -78,116 +77,5 @@ func firstOf(ctx context.Context, d *difference, one, other digester) error {
 		d.First.What = "histories"
 		d.First.Fields = append([]diff.Field{{Path: "message", A: message.String(), B: messageB.String()}}, d.First.Fields...)
 	}
-	return nil
-}
-
-// diffHistories compares two histories, and if they are one, what two machines make of
-// it.
-func (a *app) diffHistories(ctx context.Context, d *difference, one, other *account, f diffFlags) error {
-	lastA, lastB := one.file.End().Head, other.file.End().Head
-	last := min(lastA, lastB)
-	nonce, found, err := firstPlace(one, other, last)
-	if err != nil {
-		return err
-	}
-	d.Compared = last + 1
-	if found {
-		return d.places(one, other, nonce)
-	}
-	if lastA != lastB {
-		d.Remark = fmt.Sprintf("%s goes on to nonce %d, %s to nonce %d", d.A, lastA, d.B, lastB)
-	}
-	if one.machine == other.machine {
-		return nil
-	}
-	shorter := one
-	if lastB < lastA {
-		shorter = other
-	}
-	state, err := a.replayAccount(ctx, shorter, f, engine.ReplayOptions{Machines: []string{one.machine, other.machine}, Pinpoint: true})
-	if err != nil {
-		return err
-	}
-	if at := state.Divergence; at != nil {
-		d.Compared = state.Messages
-		d.First = &firstNonce{
-			Nonce: at.Nonce, Tick: at.Tick, Message: at.Message, What: "results", States: at.States,
-			Fields: diff.Fields([]byte(at.Wanted), []byte(at.Result)),
-		}
-		if len(d.First.Fields) == 0 {
-			d.First.What = "states"
-		}
-	}
-	return nil
-}
-
-// firstPlace finds the first nonce with different assignments: an assignment carries the
-// hash of all before, so from there on all differ.
-func firstPlace(one, other *account, last uint64) (nonce uint64, found bool, err error) {
-	same := func(nonce uint64) (bool, error) {
-		a, err := one.place(nonce)
-		if err != nil {
-			return false, err
-		}
-		b, err := other.place(nonce)
-		return a["assignment"] == b["assignment"], err
-	}
-	if ok, err := same(last); err != nil || ok {
-		return 0, false, err
-	}
-	from, to := uint64(0), last
-	for from < to {
-		middle := from + (to-from)/2
-		ok, err := same(middle)
-		if err != nil {
-			return 0, false, err
-		}
-		if ok {
-			from = middle + 1
-		} else {
-			to = middle
-		}
-	}
-	return from, true, nil
-}
-
-// dataShownBytes is how much of a message is told.
-const dataShownBytes = 200
-
-// place tells what a history has at a nonce.
-func (s *account) place(nonce uint64) (map[string]any, error) {
-	r, ok, err := s.file.Entry(nonce)
-	if err == nil && !ok {
-		err = errors.New("it is missing")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s, nonce %d: %w", s.name, nonce, err)
-	}
-	e, err := r.Entry()
-	if err != nil {
-		return nil, fmt.Errorf("%s, nonce %d: %w", s.name, nonce, err)
-	}
-	place := map[string]any{
-		"assignment": e.ID, "message": e.Message, "epoch": e.Epoch, "timestamp": e.TimestampMS, "blockHeight": e.BlockHeight, "hashChain": e.HashChain,
-	}
-	if item, err := e.Item(); !e.IsBare() && err == nil {
-		place["owner"], place["tags"], place["data"] = item.Address(), item.Tags, string(item.Data[:min(len(item.Data), dataShownBytes)])
-	}
-	return place, nil
-}
-
-// places tells where two histories part.
-func (d *difference) places(one, other *account, nonce uint64) error {
-	a, err := one.place(nonce)
-	if err != nil {
-		return err
-	}
-	b, err := other.place(nonce)
-	if err != nil {
-		return err
-	}
-	message, _ := a["message"].(ao.ID)
-	d.Compared = nonce + 1
-	d.First = &firstNonce{Nonce: nonce, Message: message, What: "histories", Fields: diff.Fields(encodeJSON(a), encodeJSON(b))}
 	return nil
 }

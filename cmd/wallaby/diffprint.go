@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
@@ -14,11 +13,6 @@ const (
 	valueShownRunes = 60
 	valuesShown     = 40
 )
-
-func encodeJSON(value any) []byte {
-	b, _ := json.Marshal(value) // texts, numbers and ids
-	return b
-}
 
 func (a *app) printDifference(d difference) error {
 	if a.output == outputJSON {
