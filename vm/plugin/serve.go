@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -18,10 +21,12 @@ import (
 
 // SocketVariable names the environment variable with the path of the socket that
 // a plugin listens on for calls. CacheVariable names the one with a directory in
-// which it may keep compiled code.
+// which it may keep compiled code, ParentVariable that with the process id of its
+// node: when that is not its parent any more, the plugin ends.
 const (
 	SocketVariable = "WALLABY_VM_SOCKET"
 	CacheVariable  = "WALLABY_VM_CACHE"
+	ParentVariable = "WALLABY_VM_PARENT"
 )
 
 // Handshake is what a plugin and a node know each other by.
@@ -57,6 +62,7 @@ func Serve(driver vm.Driver, about About) {
 		fmt.Fprintf(os.Stderr, "listen on %s: %v\n", path, err)
 		os.Exit(1)
 	}
+	go endWithParent(os.Getenv(ParentVariable), path)
 	s := newServer(driver, about)
 	go s.accept(listener)
 	plugin.Serve(&plugin.ServeConfig{
@@ -67,6 +73,24 @@ func Serve(driver vm.Driver, about About) {
 	})
 	_ = listener.Close()
 	_ = driver.Close()
+}
+
+// parentInterval is how long a plugin may outlive its node.
+const parentInterval = time.Second
+
+// endWithParent ends the process when its node is gone: one that was killed could not
+// say so. It takes the socket away, which nobody else will.
+func endWithParent(node, socket string) {
+	parent, err := strconv.Atoi(node)
+	if err != nil {
+		return // whoever started it looks after it
+	}
+	for os.Getppid() == parent {
+		time.Sleep(parentInterval)
+	}
+	_ = os.Remove(socket)
+	_ = os.Remove(filepath.Dir(socket))
+	os.Exit(0)
 }
 
 // server answers the calls of a node.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -63,7 +64,7 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 	}
 	w := &worker{dir: dir, socket: filepath.Join(dir, "calls"), done: make(chan struct{}), modules: map[string]bool{}}
 	command := exec.Command(o.Path)
-	command.Env = append(os.Environ(), SocketVariable+"="+w.socket, CacheVariable+"="+o.CacheDir)
+	command.Env = append(os.Environ(), SocketVariable+"="+w.socket, CacheVariable+"="+o.CacheDir, ParentVariable+"="+strconv.Itoa(os.Getpid()))
 	said := &stderr{warn: o.Warn}
 	w.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  Handshake,
