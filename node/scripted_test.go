@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -158,18 +159,27 @@ func (s *stage) do(process ao.ID, result string) ao.ID {
 func (s *stage) quiet() {
 	s.Helper()
 	s.eventually("all is quiet", func() bool {
+		before, evaluated := s.nonces()
 		status := s.engine.Status()
-		list, err := s.Processes(s.Context(), ao.ID{}, 100)
-		if err != nil {
-			s.Fatal(err)
-		}
-		for _, p := range list {
-			if p.Evaluated == nil || *p.Evaluated != p.Nonce {
-				return false
-			}
-		}
-		return status.OutboxPending == 0 && status.LaggingMessages == 0
+		// What was pending may have become a message that is not evaluated.
+		after, _ := s.nonces()
+		return evaluated && status.OutboxPending == 0 && status.LaggingMessages == 0 && maps.Equal(before, after)
 	})
+}
+
+// nonces gives the newest nonce of each process, and whether all are evaluated.
+func (s *stage) nonces() (newest map[ao.ID]uint64, evaluated bool) {
+	s.Helper()
+	list, err := s.Processes(s.Context(), ao.ID{}, 100)
+	if err != nil {
+		s.Fatal(err)
+	}
+	newest, evaluated = map[ao.ID]uint64{}, true
+	for _, p := range list {
+		newest[p.ID] = p.Nonce
+		evaluated = evaluated && p.Evaluated != nil && *p.Evaluated == p.Nonce
+	}
+	return newest, evaluated
 }
 
 func (s *stage) eventually(what string, is func() bool) {
