@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/bits"
@@ -20,7 +19,6 @@ import (
 	"github.com/wallaby-ao/wallaby/history"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
-	"github.com/wallaby-ao/wallaby/node"
 )
 
 // liar is a compute unit that lies at one nonce, and commits to what it says.
@@ -74,23 +72,8 @@ func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestALiarIsCaughtAtItsNonce compares a history with nodes that lie at each nonce, and
 // counts how often they are asked.
 func TestALiarIsCaughtAtItsNonce(t *testing.T) {
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	n, err := node.Open(t.Context(), node.Options{DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	n, dir := openAosNode(t, nil)
 	urls := n.Info().URLs
-	t.Setenv("WALLABY_URL", urls.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	process := mustRun(t, "spawn", "aos2_0_6")
 	for i := range 20 {

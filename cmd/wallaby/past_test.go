@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -58,24 +57,7 @@ func TestRootEveryComesFromTheFlagThenTheFile(t *testing.T) {
 // TestAnOperatorLooksBack counts in an aos process and then asks what was, and what
 // would have been.
 func TestAnOperatorLooksBack(t *testing.T) {
-	module := filepath.Join("..", "..", "testdata", "modules", "aos2_0_6.wasm")
-	if _, err := os.Stat(module); err != nil {
-		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
-	}
-	dir := t.TempDir()
-	n, err := node.Open(t.Context(), node.Options{
-		DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: module}}, RootEvery: 2,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("WALLABY_URL", n.Info().URLs.Gateway)
-	t.Setenv("WALLABY_WALLET", filepath.Join(dir, "wallet.json"))
+	_, dir := openAosNode(t, func(o *node.Options) { o.RootEvery = 2 })
 	process := mustRun(t, "spawn", "aos2_0_6")
 	for _, lua := range []string{"Count = 0", "Count = Count + 10", "Count = Count * 2", "Count = Count + 1"} {
 		mustRun(t, "send", process, "--action", "Eval", "--data", lua, "--wait")
