@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -122,7 +122,7 @@ func checkAnswer(result json.RawMessage) error {
 
 // user is a client that signs its messages.
 type user struct {
-	client *aohttp.Client
+	client *connect.Client
 	signer dataitem.Signer
 }
 
@@ -133,7 +133,7 @@ func newUser(n *node.Node) (*user, error) {
 	}
 	info := n.Info()
 	transport := &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}
-	return &user{signer: signer, client: &aohttp.Client{
+	return &user{signer: signer, client: &connect.Client{
 		Gateway: info.URLs.Gateway, MU: info.URLs.MU, SU: info.URLs.SU, CU: info.URLs.CU, HTTP: &http.Client{Transport: transport},
 	}}, nil
 }

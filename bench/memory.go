@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -64,7 +64,7 @@ func Memory(ctx context.Context, o MemoryOptions) (rows []Row, err error) {
 		}
 		cancel(nil)
 	}()
-	u, info, err := connect(ctx, fmt.Sprintf("http://127.0.0.1:%d", portBase))
+	u, info, err := newUser(ctx, fmt.Sprintf("http://127.0.0.1:%d", portBase))
 	if err != nil {
 		return nil, err
 	}
@@ -97,13 +97,13 @@ var smallModule = []byte("\x00asm\x01\x00\x00\x00" +
 	"\x0b \x01\x00A\x10\x0b\x1a{\"ok\":true,\"response\":{}}\x00")
 
 // connect waits until a node is ready.
-func connect(ctx context.Context, base string) (*user, node.Info, error) {
+func newUser(ctx context.Context, base string) (*user, node.Info, error) {
 	var info node.Info
 	signer, err := dataitem.GenerateSigner(dataitem.Ed25519, rand.Reader)
 	if err != nil {
 		return nil, info, err
 	}
-	client := aohttp.NewClient(base)
+	client := connect.New(base)
 	client.HTTP.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
 	for ctx.Err() == nil {
 		if err = client.Do(ctx, http.MethodGet, base+node.PathInfo, "", nil, &info); err == nil {

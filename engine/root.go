@@ -9,19 +9,6 @@ import (
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
-// StateRoot is the root of a process's state behind a place.
-type StateRoot struct {
-	Process ao.ID  `json:"process"`
-	Nonce   uint64 `json:"nonce"`
-	Tick    uint64 `json:"tick"` // of crons behind the nonce; 0: behind the message
-	Root    ao.ID  `json:"root"`
-	// Fingerprint names the module and what was made of it to run it: machines may
-	// differ in that and never in the root.
-	Fingerprint ao.ID `json:"fingerprint"`
-	// Snapshot says that the whole state is stored.
-	Snapshot bool `json:"snapshot"`
-}
-
 // storedRoot is a root in the form in which it is stored: 32 bytes, and 32 of the
 // fingerprint.
 type storedRoot struct{ root, fingerprint ao.ID }
@@ -62,18 +49,18 @@ func (e *Engine) noteRoot(l *live, b *batch, nonce uint64) error {
 func fingerprint(d *definition) ao.ID { return ao.ID(d.module.code.Info().Fingerprint) }
 
 // Root gives the root of a process's newest state.
-func (e *Engine) Root(ctx context.Context, process ao.ID) (root StateRoot, err error) {
+func (e *Engine) Root(ctx context.Context, process ao.ID) (root ao.StateRoot, err error) {
 	copied, err := e.fork(ctx, process)
 	if err != nil {
-		return StateRoot{}, err
+		return ao.StateRoot{}, err
 	}
 	defer func() { err = errors.Join(err, copied.machine.Close()) }()
 	return e.stateRootOf(process, copied.last.place, copied.definition, copied.machine)
 }
 
 // rootOf works out the root of a machine's state.
-func (e *Engine) stateRootOf(process ao.ID, at place, d *definition, machine vm.Process) (root StateRoot, err error) {
-	root = StateRoot{Process: process, Nonce: at.nonce, Tick: at.tick, Fingerprint: fingerprint(d)}
+func (e *Engine) stateRootOf(process ao.ID, at place, d *definition, machine vm.Process) (root ao.StateRoot, err error) {
+	root = ao.StateRoot{Process: process, Nonce: at.nonce, Tick: at.tick, Fingerprint: fingerprint(d)}
 	if root.Root, err = rootNow(machine); err != nil {
 		return root, fmt.Errorf("process %s at %s: %w", process, at, err)
 	}
@@ -83,12 +70,12 @@ func (e *Engine) stateRootOf(process ao.ID, at place, d *definition, machine vm.
 
 // RootAt gives the root of a process's state behind a nonce, or behind a tick of
 // crons there. What is not stored is worked out from the nearest snapshot below.
-func (e *Engine) RootAt(ctx context.Context, process ao.ID, nonce, tick uint64) (root StateRoot, err error) {
+func (e *Engine) RootAt(ctx context.Context, process ao.ID, nonce, tick uint64) (root ao.StateRoot, err error) {
 	at := place{nonce, tick}
 	if err := e.reached(ctx, process, at); err != nil {
 		return root, err
 	}
-	root = StateRoot{Process: process, Nonce: nonce, Tick: tick}
+	root = ao.StateRoot{Process: process, Nonce: nonce, Tick: tick}
 	value, err := e.store.get(placeKey(keyStateRoot, process, at))
 	if err == nil {
 		var stored storedRoot

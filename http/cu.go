@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
-	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
@@ -173,38 +173,13 @@ func resultsQuery(r *http.Request, limitDefault int) (query engine.ResultsQuery,
 	return query, nil
 }
 
-// ResultsPage is a page of results as clients see it.
-type ResultsPage struct {
-	PageInfo PageInfo     `json:"pageInfo"`
-	Edges    []ResultEdge `json:"edges"`
-}
-
-// PageInfo says whether there is more.
-type PageInfo struct {
-	HasNextPage bool `json:"hasNextPage"`
-}
-
-// ResultEdge is one result of a page with its cursor.
-type ResultEdge struct {
-	Node   ResultNode `json:"node"`
-	Cursor string     `json:"cursor"`
-}
-
-// ResultNode is a result without gas, as the reference lists it.
-type ResultNode struct {
-	Messages    []json.RawMessage
-	Assignments []json.RawMessage
-	Spawns      []json.RawMessage
-	Output      json.RawMessage
-}
-
-func resultsShape(page engine.ResultsPage, descending bool) ResultsPage {
-	shape := ResultsPage{PageInfo: PageInfo{page.HasNext}, Edges: make([]ResultEdge, 0, len(page.Evaluations))}
+func resultsShape(page engine.ResultsPage, descending bool) connect.ResultsPage {
+	shape := connect.ResultsPage{PageInfo: connect.PageInfo{HasNextPage: page.HasNext}, Edges: make([]connect.ResultEdge, 0, len(page.Evaluations))}
 	for _, evaluation := range page.Evaluations {
 		result := evaluation.Result
-		shape.Edges = append(shape.Edges, ResultEdge{
+		shape.Edges = append(shape.Edges, connect.ResultEdge{
 			Cursor: engine.EncodeCursor(engine.CursorOf(evaluation, descending)),
-			Node: ResultNode{
+			Node: connect.ResultNode{
 				Messages: orEmpty(result.Messages), Assignments: orEmpty(result.Assignments),
 				Spawns: orEmpty(result.Spawns), Output: orEmptyText(result.Output),
 			},
@@ -272,19 +247,6 @@ func (c *cu) cron(w http.ResponseWriter, r *http.Request) {
 // dryRunBytesMax bounds a dry run's body, as in the reference.
 const dryRunBytesMax = 1 << 20
 
-// DryRunRequest is a message that is asked about and not sent.
-type DryRunRequest struct {
-	ID          *string       `json:"Id,omitempty"`
-	Signature   *string       `json:"Signature,omitempty"`
-	Target      *string       `json:"Target,omitempty"`
-	Owner       string        `json:"Owner"`
-	Anchor      *string       `json:"Anchor,omitempty"`
-	Data        *string       `json:"Data,omitempty"`
-	Tags        dataitem.Tags `json:"Tags"`
-	TimestampMS *int64        `json:"Timestamp,omitempty"`
-	BlockHeight *uint64       `json:"Block-Height,omitempty"`
-}
-
 func (c *cu) dryRun(w http.ResponseWriter, r *http.Request) {
 	process, ok, err := queryID(r, "process-id")
 	if err == nil && !ok {
@@ -335,7 +297,7 @@ func readDryRun(r *http.Request) (message engine.DryRunMessage, err error) {
 	if len(body) > dryRunBytesMax {
 		return message, ao.Errorf(ao.CodeTooLarge, "a dry run has at most %d bytes", dryRunBytesMax)
 	}
-	var request DryRunRequest
+	var request connect.DryRunRequest
 	if err := json.Unmarshal(body, &request); err != nil {
 		return message, ao.Errorf(ao.CodeInvalid, "the body is not a message in JSON: %v", err)
 	}

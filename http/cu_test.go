@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/log/logtest"
@@ -48,7 +49,13 @@ func TestResults(t *testing.T) {
 func TestEveryCodeHasItsStatus(t *testing.T) {
 	u := newUnits(t, nil)
 	process := logtest.Spawn(t, u.log, "x")
-	for _, row := range statuses {
+	for _, row := range []struct {
+		code   ao.Code
+		status int
+	}{
+		{ao.CodeInvalid, 400}, {ao.CodeUnauthorized, 403}, {ao.CodeNotFound, 404}, {ao.CodeConflict, 409}, {ao.CodeTooLarge, 413},
+		{ao.CodeUnprocessable, 422}, {ao.CodeRateLimited, 429}, {ao.CodeInternal, 500}, {ao.CodeUnavailable, 503}, {ao.CodeTimeout, 504},
+	} {
 		u.evaluator.err = ao.Errorf(row.code, "because of %s", row.code)
 		a := u.get(u.cu.URL + "/result/" + process.String())
 		if a.status != row.status {
@@ -64,8 +71,8 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 		if told := strings.Contains(err.Error(), "because of"); told == (row.code == ao.CodeInternal || row.code == ao.CodeTimeout) {
 			t.Errorf("%s tells the client %q", row.code, err)
 		}
-		if codeOfStatus(row.status) != row.code {
-			t.Errorf("status %d is taken for %s", row.status, codeOfStatus(row.status))
+		if connect.CodeOfStatus(row.status) != row.code {
+			t.Errorf("status %d is taken for %s", row.status, connect.CodeOfStatus(row.status))
 		}
 	}
 	u.evaluator.err = errors.New("secret words")
@@ -75,8 +82,8 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 		t.Errorf("the client is told %s, the log %s", a.body, u.logged)
 	}
 	for status, code := range map[int]ao.Code{418: ao.CodeInvalid, 502: ao.CodeInternal} {
-		if codeOfStatus(status) != code {
-			t.Errorf("status %d is taken for %s", status, codeOfStatus(status))
+		if connect.CodeOfStatus(status) != code {
+			t.Errorf("status %d is taken for %s", status, connect.CodeOfStatus(status))
 		}
 	}
 }
@@ -124,7 +131,7 @@ func TestPagesOfResults(t *testing.T) {
 	for query, text := range map[string]string{"limit=0": "limit", "limit=-1": "limit", "limit=x": "limit", "sort=UP": "sort", "from=%25%25": "cursor", "to=e30": "cursor"} {
 		u.get(u.cu.URL+"/results/"+process.String()+"?"+query).refuses(t, 400, ao.CodeInvalid, text)
 	}
-	page, err := u.client().Results(t.Context(), process, ResultsQuery{From: up, To: "1005", Sort: "ASC", Limit: 7})
+	page, err := u.client().Results(t.Context(), process, connect.ResultsQuery{From: up, To: "1005", Sort: "ASC", Limit: 7})
 	if err != nil || len(page.Edges) != 2 || !page.PageInfo.HasNextPage || u.evaluator.query.Limit != 7 || u.evaluator.query.To.TimestampMS != 1005 {
 		t.Errorf("a client gets %+v for %+v, %v", page, u.evaluator.query, err)
 	}
@@ -146,7 +153,7 @@ func TestDryRuns(t *testing.T) {
 	if diff := cmp.Diff(want, u.evaluator.dryRun); diff != "" || u.evaluator.to == nil || *u.evaluator.to != (ao.ID{8}) {
 		t.Errorf("asked at %v (-want +got):\n%s", u.evaluator.to, diff)
 	}
-	result, err := u.client().DryRun(t.Context(), process, DryRunRequest{Owner: "you", Data: text("x")})
+	result, err := u.client().DryRun(t.Context(), process, connect.DryRunRequest{Owner: "you", Data: text("x")})
 	if err != nil || string(result.Output) != `{"data":"1 < 2"}` || u.evaluator.dryRun.Owner != "you" || u.evaluator.to != nil {
 		t.Errorf("a client gets %s for %+v, %v", result.JSON(), u.evaluator.dryRun, err)
 	}

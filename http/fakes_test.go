@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -80,7 +81,7 @@ type fakeEvaluator struct {
 	query  engine.ResultsQuery
 	dryRun engine.DryRunMessage
 	to     *ao.ID
-	at     *Place
+	at     *connect.Place
 	asked  [2]ao.ID
 	err    error
 	wait   bool
@@ -118,21 +119,21 @@ func (e *fakeEvaluator) Digest(_ context.Context, process ao.ID, from, to uint64
 func (e *fakeEvaluator) State(context.Context, ao.ID) (*engine.State, error) { return nil, e.err }
 
 func (e *fakeEvaluator) StateAt(_ context.Context, _ ao.ID, nonce, tick uint64) (*engine.State, error) {
-	e.at = &Place{nonce, tick}
+	e.at = &connect.Place{Nonce: nonce, Tick: tick}
 	return nil, e.err
 }
 
 func (e *fakeEvaluator) DryRunAt(_ context.Context, _ ao.ID, message engine.DryRunMessage, nonce, tick uint64) (ao.Result, error) {
-	e.dryRun, e.at = message, &Place{nonce, tick}
+	e.dryRun, e.at = message, &connect.Place{Nonce: nonce, Tick: tick}
 	return e.result.Result, e.err
 }
 
-func (e *fakeEvaluator) Root(_ context.Context, process ao.ID) (engine.StateRoot, error) {
-	return engine.StateRoot{Process: process, Nonce: 9, Root: ao.ID{1}}, e.err
+func (e *fakeEvaluator) Root(_ context.Context, process ao.ID) (ao.StateRoot, error) {
+	return ao.StateRoot{Process: process, Nonce: 9, Root: ao.ID{1}}, e.err
 }
 
-func (e *fakeEvaluator) RootAt(_ context.Context, process ao.ID, nonce, tick uint64) (engine.StateRoot, error) {
-	return engine.StateRoot{Process: process, Nonce: nonce, Tick: tick, Root: ao.ID{2}, Snapshot: true}, e.err
+func (e *fakeEvaluator) RootAt(_ context.Context, process ao.ID, nonce, tick uint64) (ao.StateRoot, error) {
+	return ao.StateRoot{Process: process, Nonce: nonce, Tick: tick, Root: ao.ID{2}, Snapshot: true}, e.err
 }
 
 // units is one node's units with everything under them made up but the log.
@@ -178,8 +179,8 @@ func newUnits(t *testing.T, change func(*units)) *units {
 	return u
 }
 
-func (u *units) client() *Client {
-	return &Client{SU: u.su.URL, MU: u.mu.URL, CU: u.cu.URL, HTTP: &http.Client{Transport: http.DefaultTransport}}
+func (u *units) client() *connect.Client {
+	return &connect.Client{SU: u.su.URL, MU: u.mu.URL, CU: u.cu.URL, HTTP: &http.Client{Transport: http.DefaultTransport}}
 }
 
 // lockedWriter is written to by the goroutines of several requests.
@@ -239,7 +240,7 @@ func (a answer) is(t *testing.T, status int, body string) {
 // refuses checks that an answer is an error with a code and says a text.
 func (a answer) refuses(t *testing.T, status int, code ao.Code, text string) {
 	t.Helper()
-	var refused errorJSON
+	var refused connect.Refusal
 	if err := json.Unmarshal([]byte(a.body), &refused); err != nil {
 		t.Errorf("status %d with a body that is no error: %s", a.status, a.body)
 		return

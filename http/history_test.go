@@ -19,6 +19,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/arweave"
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/history"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -136,17 +137,17 @@ func TestANodesHistoryIsItsLog(t *testing.T) {
 func TestASchedulersJSONBecomesWhatWasSigned(t *testing.T) {
 	u := newUnits(t, nil)
 	process, items := orderedHistory(u)
-	for name, oddity := range map[string]func(r *http.Request, list *ListJSON){
+	for name, oddity := range map[string]func(r *http.Request, list *connect.ListJSON){
 		"none":                              nil,
-		"has_next_page whenever it is full": func(_ *http.Request, list *ListJSON) { list.PageInfo.HasNextPage = len(list.Edges) > 0 },
-		"it does not know nonces": func(r *http.Request, _ *ListJSON) {
+		"has_next_page whenever it is full": func(_ *http.Request, list *connect.ListJSON) { list.PageInfo.HasNextPage = len(list.Edges) > 0 },
+		"it does not know nonces": func(r *http.Request, _ *connect.ListJSON) {
 			query := r.URL.Query()
 			query.Del("from-nonce")
 			r.URL.RawQuery = query.Encode()
 		},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			list := ListJSON{}
+			list := connect.ListJSON{}
 			if oddity != nil {
 				oddity(r, &list)
 			}
@@ -174,8 +175,8 @@ func TestASchedulersJSONBecomesWhatWasSigned(t *testing.T) {
 func TestEntriesOfOneMillisecondAreNotLost(t *testing.T) {
 	u := newUnits(t, nil)
 	process, items := orderedHistory(u)
-	all := decode[ListJSON](t, u.get(u.su.URL+"/"+process.String())).Edges
-	timeOf := func(e EdgeJSON) int64 {
+	all := decode[connect.ListJSON](t, u.get(u.su.URL+"/"+process.String())).Edges
+	timeOf := func(e connect.EdgeJSON) int64 {
 		ms, _ := strconv.ParseInt(e.Node.Assignment.Tags.Get(ao.TagTimestamp), 10, 64)
 		return ms
 	}
@@ -189,7 +190,7 @@ func TestEntriesOfOneMillisecondAreNotLost(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, _ := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
 		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
-		var list ListJSON
+		var list connect.ListJSON
 		for _, edge := range all {
 			if timeOf(edge) <= from {
 				continue
@@ -238,7 +239,7 @@ func TestTheReferencesAssignmentsAreRebuilt(t *testing.T) {
 	var golden struct {
 		Processes []struct {
 			PID   ao.ID
-			Edges []EdgeJSON
+			Edges []connect.EdgeJSON
 		}
 	}
 	if err := json.Unmarshal(text, &golden); err != nil {
@@ -252,7 +253,7 @@ func TestTheReferencesAssignmentsAreRebuilt(t *testing.T) {
 				from++
 			}
 			limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
-			var list ListJSON
+			var list connect.ListJSON
 			list.Edges = p.Edges[min(from, len(p.Edges)):min(from+limit, len(p.Edges))]
 			list.PageInfo.HasNextPage = from+limit < len(p.Edges)
 			writeJSON(w, http.StatusOK, list)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/history"
 )
@@ -82,6 +83,9 @@ func NewHistorySource(ctx context.Context, process ao.ID, o HistoryOptions) (his
 	return nil, ao.Errorf(ao.CodeInvalid, "a history is read from %s, %s or %s, not from %q", SourceWallaby, SourceSU, SourceHyperBEAM, o.Kind)
 }
 
+// answerBytesMax bounds an answer that is read as a whole.
+const answerBytesMax = 256 << 20
+
 // get asks for a path and has the answer read.
 func (o HistoryOptions) get(ctx context.Context, path string, read func(io.Reader) error) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.URL+path, nil)
@@ -98,7 +102,7 @@ func (o HistoryOptions) get(ctx context.Context, path string, read func(io.Reade
 	defer response.Body.Close()
 	if response.StatusCode >= 300 {
 		answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-		err := refusal(response.StatusCode, answer)
+		err := connect.RefusalOf(response.StatusCode, answer)
 		return fmt.Errorf("%s%s: %w", o.URL, path, err)
 	}
 	return read(response.Body)

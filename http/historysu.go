@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/history"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -78,7 +79,7 @@ func (h *suHistory) Records(ctx context.Context, process ao.ID, from uint64, fn 
 	}
 }
 
-func (h *suHistory) page(ctx context.Context, process ao.ID, next uint64, lastMS int64, limit int) (page ListJSON, err error) {
+func (h *suHistory) page(ctx context.Context, process ao.ID, next uint64, lastMS int64, limit int) (page connect.ListJSON, err error) {
 	query := url.Values{"process-id": {process.String()}, "limit": {strconv.Itoa(limit)}, "show-anchor": {""}}
 	switch {
 	case next == 0:
@@ -107,7 +108,7 @@ func placeOf(tags dataitem.Tags) (a ao.Assignment, err error) {
 }
 
 // node tells one entry, and what is known of it no better.
-func (h *suHistory) node(ctx context.Context, process ao.ID, place ao.Assignment, node MessageJSON, fn func(history.Record) error) error {
+func (h *suHistory) node(ctx context.Context, process ao.ID, place ao.Assignment, node connect.MessageJSON, fn func(history.Record) error) error {
 	if place.Nonce == 0 && !place.Message.IsZero() {
 		if err := h.unassigned(ctx, process, fn); err != nil {
 			return err
@@ -145,7 +146,7 @@ func (h *suHistory) node(ctx context.Context, process ao.ID, place ao.Assignment
 }
 
 // told makes a claim of an entry whose bytes cannot be had at all.
-func told(place ao.Assignment, node MessageJSON) history.Claim {
+func told(place ao.Assignment, node connect.MessageJSON) history.Claim {
 	c := history.Claim{
 		Process: place.Process, Message: place.Message, Epoch: place.Epoch, Nonce: place.Nonce,
 		BlockHeight: place.BlockHeight, TimestampMS: place.TimestampMS, Scheduler: node.Assignment.Owner.Address,
@@ -157,7 +158,7 @@ func told(place ao.Assignment, node MessageJSON) history.Claim {
 
 // assignment puts an assignment together, or gets it from elsewhere. With an error
 // there may be one that is not what was signed.
-func (h *suHistory) assignment(ctx context.Context, a AssignmentJSON) (*dataitem.Item, error) {
+func (h *suHistory) assignment(ctx context.Context, a connect.AssignmentJSON) (*dataitem.Item, error) {
 	item, err := rebuild(itemFields{owner: a.Owner.Key, signature: a.Signature, anchor: a.Anchor, tags: a.Tags})
 	if err == nil {
 		return item, nil
@@ -191,7 +192,7 @@ func (h *suHistory) unassigned(ctx context.Context, process ao.ID, fn func(histo
 
 // message puts a message together, or gets it from elsewhere. With an error there
 // may be an item that is not what was signed.
-func (h *suHistory) message(ctx context.Context, m *ItemJSON) (*dataitem.Item, error) {
+func (h *suHistory) message(ctx context.Context, m *connect.ItemJSON) (*dataitem.Item, error) {
 	item, err := rebuild(itemFields{m.Owner.Key, m.Signature, m.Anchor, m.Target, m.Tags, m.Data})
 	if err == nil {
 		return item, nil

@@ -3,10 +3,10 @@ package http
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/engine"
 )
 
@@ -15,31 +15,14 @@ import (
 type Past interface {
 	State(ctx context.Context, process ao.ID) (*engine.State, error)
 	StateAt(ctx context.Context, process ao.ID, nonce, tick uint64) (*engine.State, error)
-	Root(ctx context.Context, process ao.ID) (engine.StateRoot, error)
-	RootAt(ctx context.Context, process ao.ID, nonce, tick uint64) (engine.StateRoot, error)
+	Root(ctx context.Context, process ao.ID) (ao.StateRoot, error)
+	RootAt(ctx context.Context, process ao.ID, nonce, tick uint64) (ao.StateRoot, error)
 	DryRunAt(ctx context.Context, process ao.ID, message engine.DryRunMessage, nonce, tick uint64) (ao.Result, error)
-}
-
-// Place is a place in a process's history: behind a nonce, or behind a tick of crons
-// there.
-type Place struct{ Nonce, Tick uint64 }
-
-// placeQuery gives the parameters by which a request names a place; for nil, none.
-func placeQuery(at *Place) url.Values {
-	query := url.Values{}
-	if at == nil {
-		return query
-	}
-	query.Set("nonce", strconv.FormatUint(at.Nonce, 10))
-	if at.Tick > 0 {
-		query.Set("tick", strconv.FormatUint(at.Tick, 10))
-	}
-	return query
 }
 
 // queryPlace reads the place that a request names with nonce, and tick; ok is false
 // when it names none and so means the newest.
-func queryPlace(r *http.Request) (at Place, ok bool, err error) {
+func queryPlace(r *http.Request) (at connect.Place, ok bool, err error) {
 	for name, to := range map[string]*uint64{"nonce": &at.Nonce, "tick": &at.Tick} {
 		text := queryText(r, name)
 		if text == "" {
@@ -108,7 +91,7 @@ func (c *cu) root(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.wait)
 	defer cancel()
-	var root engine.StateRoot
+	var root ao.StateRoot
 	if past {
 		root, err = c.Evaluator.RootAt(ctx, process, at.Nonce, at.Tick)
 	} else {

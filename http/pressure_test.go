@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
@@ -44,7 +45,7 @@ func TestRefusalsForNowSayWhenToComeBack(t *testing.T) {
 			if seconds, err := strconv.Atoi(w.Header().Get("Retry-After")); w.Code != status || err != nil || seconds < 1 {
 				t.Errorf("%s at %s: %d, Retry-After %q", name, code, w.Code, w.Header().Get("Retry-After"))
 			}
-			if err := refusal(w.Code, w.Body.Bytes()); ao.CodeOf(err) != code {
+			if err := connect.RefusalOf(w.Code, w.Body.Bytes()); ao.CodeOf(err) != code {
 				t.Errorf("%s at %s: a client is told %v", name, code, err)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 )
 
@@ -71,7 +72,7 @@ func newRouter() *mux.Router {
 		writeError(w, r, ao.Errorf(ao.CodeNotFound, "there is no %s %s here", r.Method, r.URL.Path))
 	})
 	router.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusMethodNotAllowed, errorJSON{fmt.Sprintf("%s is not allowed on %s", r.Method, r.URL.Path), ao.CodeInvalid})
+		writeJSON(w, http.StatusMethodNotAllowed, connect.Refusal{Error: fmt.Sprintf("%s is not allowed on %s", r.Method, r.URL.Path), Code: ao.CodeInvalid})
 	})
 	return router
 }

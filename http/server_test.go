@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
@@ -149,13 +150,13 @@ func TestClients(t *testing.T) {
 func TestClientsExplainWhatTheyMeet(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	_, err := NewClient(gone.URL+"/").Result(t.Context(), ao.ID{}, ao.ID{})
+	_, err := connect.New(gone.URL+"/").Result(t.Context(), ao.ID{}, ao.ID{})
 	if ao.CodeOf(err) != ao.CodeUnavailable || !strings.Contains(err.Error(), "wallaby dev") || !strings.Contains(err.Error(), gone.URL) {
 		t.Errorf("a node that is not there: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := NewClient(gone.URL).Result(ctx, ao.ID{}, ao.ID{}); !errors.Is(err, context.Canceled) {
+	if _, err := connect.New(gone.URL).Result(ctx, ao.ID{}, ao.ID{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	for _, c := range []struct {
@@ -174,7 +175,7 @@ func TestClientsExplainWhatTheyMeet(t *testing.T) {
 			w.WriteHeader(c.status)
 			_, _ = w.Write([]byte(c.body))
 		}))
-		_, err := NewClient(server.URL).Result(t.Context(), ao.ID{}, ao.ID{})
+		_, err := connect.New(server.URL).Result(t.Context(), ao.ID{}, ao.ID{})
 		server.Close()
 		if ao.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%d %q: %s, %v", c.status, c.body, ao.CodeOf(err), err)

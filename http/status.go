@@ -8,49 +8,12 @@ import (
 	"strconv"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
-// statuses is the one table from error codes to statuses and back.
-var statuses = []struct {
-	code   ao.Code
-	status int
-}{
-	{ao.CodeInvalid, http.StatusBadRequest},
-	{ao.CodeUnauthorized, http.StatusForbidden},
-	{ao.CodeNotFound, http.StatusNotFound},
-	{ao.CodeConflict, http.StatusConflict},
-	{ao.CodeTooLarge, http.StatusRequestEntityTooLarge},
-	{ao.CodeUnprocessable, http.StatusUnprocessableEntity},
-	{ao.CodeRateLimited, http.StatusTooManyRequests},
-	{ao.CodeUnavailable, http.StatusServiceUnavailable},
-	{ao.CodeTimeout, http.StatusGatewayTimeout},
-	{ao.CodeInternal, http.StatusInternalServerError},
-}
-
 // retryAfterSeconds is when a client that was refused for now should come back.
 const retryAfterSeconds = 1
-
-func statusOf(code ao.Code) int {
-	for _, row := range statuses {
-		if row.code == code {
-			return row.status
-		}
-	}
-	return http.StatusInternalServerError
-}
-
-func codeOfStatus(status int) ao.Code {
-	for _, row := range statuses {
-		if row.status == status {
-			return row.code
-		}
-	}
-	if status >= 400 && status < 500 {
-		return ao.CodeInvalid
-	}
-	return ao.CodeInternal
-}
 
 // codeOf gives the code of any error that a handler may meet.
 func codeOf(err error) ao.Code {
@@ -68,12 +31,6 @@ func codeOf(err error) ao.Code {
 	return ao.CodeOf(err)
 }
 
-// errorJSON is the body of every refusal.
-type errorJSON struct {
-	Error string  `json:"error"`
-	Code  ao.Code `json:"code"`
-}
-
 // WriteError answers with an error's status, for routes beside the units'.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) { writeError(w, r, err) }
 
@@ -89,11 +46,11 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if code == ao.CodeTimeout {
 		message = "the answer took longer than allowed: ask again"
 	}
-	status := statusOf(code)
+	status := connect.StatusOf(code)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
-	writeJSON(w, status, errorJSON{message, code})
+	writeJSON(w, status, connect.Refusal{Error: message, Code: code})
 }
 
 // writeJSON answers with a value as JSON, markup characters as they are.

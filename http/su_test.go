@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
@@ -67,7 +68,7 @@ func TestEntriesHaveTheReferencesShape(t *testing.T) {
 	} {
 		u.get(u.su.URL+path).is(t, http.StatusOK, want)
 	}
-	shown := decode[MessageJSON](t, u.get(u.su.URL+"/"+message.ID().String()+"?show-anchor"))
+	shown := decode[connect.MessageJSON](t, u.get(u.su.URL+"/"+message.ID().String()+"?show-anchor"))
 	if shown.Assignment.Anchor == nil || *shown.Assignment.Anchor != base64url(assignment.Anchor) {
 		t.Errorf("show-anchor gives %v", shown.Assignment.Anchor)
 	}
@@ -77,7 +78,7 @@ func TestEntriesHaveTheReferencesShape(t *testing.T) {
 	u.get(u.su.URL+"/processes/"+pid.String()).is(t, http.StatusOK, `{"process_id":"`+pid.String()+`","block":"000000000000","owner":`+owner(process)+
 		`,"tags":[{"name":"Data-Protocol","value":"ao"},{"name":"Type","value":"Process"},{"name":"Module","value":"`+module.String()+
 		`"},{"name":"Scheduler","value":"s"}],"timestamp":1700000000001,"data":null,"anchor":null,"signature":"`+base64url(process.Signature)+`","target":null}`)
-	first := decode[ListJSON](t, u.get(u.su.URL+"/"+pid.String()+"?limit=1"))
+	first := decode[connect.ListJSON](t, u.get(u.su.URL+"/"+pid.String()+"?limit=1"))
 	if edge := first.Edges[0].Node.Message; !first.PageInfo.HasNextPage || edge.ID != pid.String() || edge.Target != nil || edge.Data != nil {
 		t.Errorf("the first edge is %+v", edge)
 	}
@@ -86,7 +87,7 @@ func TestEntriesHaveTheReferencesShape(t *testing.T) {
 func TestLatestOfAFreshProcessIsTheProcess(t *testing.T) {
 	u := newUnits(t, nil)
 	process := logtest.Spawn(t, u.log, "fresh")
-	latest := decode[MessageJSON](t, u.get(u.su.URL+"/"+process.String()+"/latest"))
+	latest := decode[connect.MessageJSON](t, u.get(u.su.URL+"/"+process.String()+"/latest"))
 	if latest.Message == nil || latest.Message.ID != process.String() {
 		t.Errorf("latest is %+v", latest.Message)
 	}
@@ -123,7 +124,7 @@ func TestPagesOfTheLog(t *testing.T) {
 		"?from=" + at(9):                      {1, 0, false},
 		"?limit=undefined":                    {0, 9, false},
 	} {
-		list := decode[ListJSON](t, u.get(u.su.URL+"/"+process.String()+query))
+		list := decode[connect.ListJSON](t, u.get(u.su.URL+"/"+process.String()+query))
 		var got []int
 		for _, edge := range list.Edges {
 			nonce, err := strconv.Atoi(edge.Node.Assignment.Tags.Get("Nonce"))
@@ -232,7 +233,7 @@ func TestAssignments(t *testing.T) {
 	if err != nil || entry.ID != posted.ID || entry.Message != message || cmp.Diff([]string{"Data", "Tags"}, entry.Exclude) != "" {
 		t.Errorf("assigned %+v, %v", entry, err)
 	}
-	shape := decode[MessageJSON](t, u.get(u.su.URL+"/"+posted.ID.String()))
+	shape := decode[connect.MessageJSON](t, u.get(u.su.URL+"/"+posted.ID.String()))
 	if shape.Message != nil || shape.Assignment.Tags.Get("Message") != message.String() {
 		t.Errorf("a bare assignment shows %+v", shape)
 	}

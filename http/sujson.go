@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
@@ -26,69 +27,21 @@ type (
 		ID        ao.ID `json:"id"`
 	}
 
-	// OwnerJSON is an owner: the address that gateways index, and the key.
-	OwnerJSON struct {
-		Address string `json:"address"`
-		Key     string `json:"key"`
-	}
-
-	// ItemJSON is the message half of an entry.
-	ItemJSON struct {
-		ID        string        `json:"id"`
-		Owner     OwnerJSON     `json:"owner"`
-		Data      *string       `json:"data"`
-		Tags      dataitem.Tags `json:"tags"`
-		Signature string        `json:"signature"`
-		Anchor    *string       `json:"anchor"`
-		Target    *string       `json:"target"`
-	}
-
-	// AssignmentJSON is the assignment half of an entry.
-	AssignmentJSON struct {
-		ID        string        `json:"id"`
-		Owner     OwnerJSON     `json:"owner"`
-		Tags      dataitem.Tags `json:"tags"`
-		Signature string        `json:"signature"`
-		Anchor    *string       `json:"anchor"`
-		Target    string        `json:"target"`
-	}
-
-	// MessageJSON is one entry of a log. Message is null for an item that is
-	// assigned by name.
-	MessageJSON struct {
-		Message    *ItemJSON      `json:"message"`
-		Assignment AssignmentJSON `json:"assignment"`
-	}
-
-	// EdgeJSON is one entry of a page.
-	EdgeJSON struct {
-		Node   MessageJSON `json:"node"`
-		Cursor string      `json:"cursor"`
-	}
-
-	// ListJSON is a page of a log.
-	ListJSON struct {
-		PageInfo struct {
-			HasNextPage bool `json:"has_next_page"`
-		} `json:"page_info"`
-		Edges []EdgeJSON `json:"edges"`
-	}
-
 	processJSON struct {
-		ProcessID string        `json:"process_id"`
-		Block     string        `json:"block"`
-		Owner     OwnerJSON     `json:"owner"`
-		Tags      dataitem.Tags `json:"tags"`
-		Timestamp int64         `json:"timestamp"`
-		Data      *string       `json:"data"`
-		Anchor    *string       `json:"anchor"`
-		Signature string        `json:"signature"`
-		Target    *string       `json:"target"`
+		ProcessID string            `json:"process_id"`
+		Block     string            `json:"block"`
+		Owner     connect.OwnerJSON `json:"owner"`
+		Tags      dataitem.Tags     `json:"tags"`
+		Timestamp int64             `json:"timestamp"`
+		Data      *string           `json:"data"`
+		Anchor    *string           `json:"anchor"`
+		Signature string            `json:"signature"`
+		Target    *string           `json:"target"`
 	}
 )
 
-func ownerShape(item *dataitem.Item) OwnerJSON {
-	return OwnerJSON{Address: item.OwnerAddress().String(), Key: base64.RawURLEncoding.EncodeToString(item.Owner)}
+func ownerShape(item *dataitem.Item) connect.OwnerJSON {
+	return connect.OwnerJSON{Address: item.OwnerAddress().String(), Key: base64.RawURLEncoding.EncodeToString(item.Owner)}
 }
 
 func tagsShape(tags dataitem.Tags) dataitem.Tags {
@@ -101,12 +54,12 @@ func tagsShape(tags dataitem.Tags) dataitem.Tags {
 // messageShape gives an entry as the reference shows it: a message's data is
 // text with replacements, a process's is null when it is no text; a missing
 // target is "" on a message and null on a process.
-func messageShape(entry aolog.Entry, showAnchor bool) (MessageJSON, error) {
+func messageShape(entry aolog.Entry, showAnchor bool) (connect.MessageJSON, error) {
 	assignment, err := dataitem.Parse(entry.AssignmentBytes)
 	if err != nil {
-		return MessageJSON{}, fmt.Errorf("assignment %s: %w", entry.ID, err)
+		return connect.MessageJSON{}, fmt.Errorf("assignment %s: %w", entry.ID, err)
 	}
-	shape := MessageJSON{Assignment: AssignmentJSON{
+	shape := connect.MessageJSON{Assignment: connect.AssignmentJSON{
 		ID: entry.ID.String(), Owner: ownerShape(assignment), Tags: tagsShape(assignment.Tags),
 		Signature: base64.RawURLEncoding.EncodeToString(assignment.Signature),
 		Anchor:    anchorShape(assignment),
@@ -120,9 +73,9 @@ func messageShape(entry aolog.Entry, showAnchor bool) (MessageJSON, error) {
 	}
 	item, err := entry.Item()
 	if err != nil {
-		return MessageJSON{}, fmt.Errorf("message %s: %w", entry.Message, err)
+		return connect.MessageJSON{}, fmt.Errorf("message %s: %w", entry.Message, err)
 	}
-	message := ItemJSON{
+	message := connect.ItemJSON{
 		ID: item.ID().String(), Owner: ownerShape(item), Tags: tagsShape(item.Tags),
 		Signature: base64.RawURLEncoding.EncodeToString(item.Signature), Anchor: anchorShape(item),
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
@@ -34,7 +35,7 @@ func (s *su) list(w http.ResponseWriter, r *http.Request, process ao.ID) {
 		return
 	}
 	showAnchor := r.URL.Query().Has("show-anchor")
-	answer := ListJSON{Edges: []EdgeJSON{}}
+	answer := connect.ListJSON{Edges: []connect.EdgeJSON{}}
 	bytes := 0
 	full := errors.New("page is full")
 	err = s.Log.Range(r.Context(), process, page.from, page.to, func(entry aolog.Entry) error {
@@ -51,7 +52,7 @@ func (s *su) list(w http.ResponseWriter, r *http.Request, process ao.ID) {
 		if page.byNonce {
 			cursor = strconv.FormatUint(entry.Nonce, 10)
 		}
-		answer.Edges = append(answer.Edges, EdgeJSON{Node: node, Cursor: cursor})
+		answer.Edges = append(answer.Edges, connect.EdgeJSON{Node: node, Cursor: cursor})
 		return nil
 	})
 	if err != nil && !errors.Is(err, full) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 )
 
 // UROptions say what a router unit stands before.
@@ -217,7 +218,7 @@ func (r *ur) owner(ctx context.Context, process string) (string, error) {
 			Address string `json:"address"`
 		} `json:"owner"`
 	}
-	client := &Client{HTTP: &http.Client{Timeout: 10 * time.Second}}
+	client := &connect.Client{HTTP: &http.Client{Timeout: 10 * time.Second}}
 	err := client.Do(ctx, http.MethodGet, strings.TrimRight(r.SU, "/")+"/processes/"+url.PathEscape(process), "", nil, &shape)
 	if ao.CodeOf(err) == ao.CodeNotFound {
 		return "", nil

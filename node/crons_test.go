@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
@@ -62,7 +62,7 @@ func (s *stage) steady(times []int64) {
 func (s *stage) ticks(process ao.ID) (cursors []string) {
 	s.Helper()
 	for from := ""; ; {
-		var page aohttp.ResultsPage
+		var page connect.ResultsPage
 		address := s.Info().URLs.CU + "/cron/" + process.String() + "?limit=7&from=" + url.QueryEscape(from)
 		if err := clientOf(s.Node).Do(s.Context(), http.MethodGet, address, "", nil, &page); err != nil {
 			s.Fatal(err)
@@ -86,20 +86,20 @@ func TestWhatMonitoredCronsSendIsDelivered(t *testing.T) {
 	s.eventually("a tick is due that nobody watches", func() bool { return len(s.ticks(ticking)) > 0 })
 	client := clientOf(s.Node)
 	before := time.Now().UnixMilli()
-	if err := client.Monitor(t.Context(), ticking, true, s.signer); err != nil {
+	if err := client.Monitor(t.Context(), ticking, s.signer); err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Monitor(t.Context(), ticking, true, s.signer); ao.CodeOf(err) != ao.CodeConflict || !strings.Contains(err.Error(), "already being monitored") {
+	if err := client.Monitor(t.Context(), ticking, s.signer); ao.CodeOf(err) != ao.CodeConflict || !strings.Contains(err.Error(), "already being monitored") {
 		t.Errorf("monitored twice: %v", err)
 	}
 	s.eventually("ticks are delivered", func() bool { return len(s.tocks(receiver)) >= 2 })
 	s.restart()
 	client = clientOf(s.Node)
 	s.eventually("ticks are delivered after a restart", func() bool { return len(s.tocks(receiver)) >= 4 })
-	if err := client.Monitor(t.Context(), ticking, false, s.signer); err != nil {
+	if err := client.Unmonitor(t.Context(), ticking, s.signer); err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Monitor(t.Context(), ticking, false, s.signer); ao.CodeOf(err) != ao.CodeNotFound {
+	if err := client.Unmonitor(t.Context(), ticking, s.signer); ao.CodeOf(err) != ao.CodeNotFound {
 		t.Errorf("unmonitored twice: %v", err)
 	}
 	after := time.Now().UnixMilli()
@@ -138,7 +138,7 @@ func TestCronsSurviveAFailOver(t *testing.T) {
 	startAll(t, stages)
 	receiver := stages[0].spawn("receiver")
 	ticking := stages[0].spawnTicking(receiver)
-	if err := clientOf(stages[1].Node).Monitor(t.Context(), ticking, true, stages[0].signer); err != nil {
+	if err := clientOf(stages[1].Node).Monitor(t.Context(), ticking, stages[0].signer); err != nil {
 		t.Fatal(err)
 	}
 	var leader string
@@ -160,7 +160,7 @@ func TestCronsSurviveAFailOver(t *testing.T) {
 	before := len(rest[0].tocks(receiver))
 	rest[0].eventually("ticks are delivered after a fail-over", func() bool { return len(rest[0].tocks(receiver)) >= before+2 })
 	gone.open()
-	if err := clientOf(gone.Node).Monitor(t.Context(), ticking, false, gone.signer); err != nil {
+	if err := clientOf(gone.Node).Unmonitor(t.Context(), ticking, gone.signer); err != nil {
 		t.Fatal(err)
 	}
 	want := rest[0].ticks(ticking)

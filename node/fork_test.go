@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wallaby-ao/wallaby/ao"
-	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 	"github.com/wallaby-ao/wallaby/vm"
 )
@@ -97,7 +97,7 @@ func (s *stage) orderFork(order ForkOrder) (line ForkLine, err error) {
 // history gives the outputs of a process's results in order, by a compute unit.
 func (s *stage) outputs(process ao.ID) (outputs []string) {
 	s.Helper()
-	page, err := clientOf(s.Node).Results(s.Context(), process, aohttp.ResultsQuery{Limit: 100})
+	page, err := clientOf(s.Node).Results(s.Context(), process, connect.ResultsQuery{Limit: 100})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -183,15 +183,15 @@ func TestAForkIsAskedLikeAProcess(t *testing.T) {
 		t.Errorf("the message that was replaced gives %v", err)
 	}
 	data, target := "100", id.String()
-	ask := aohttp.DryRunRequest{Owner: "o", Data: &data, Target: &target}
-	for want, at := range map[string]*aohttp.Place{`"110"`: nil, `"107"`: {Nonce: 2}, `"100"`: {Nonce: 1}} {
+	ask := connect.DryRunRequest{Owner: "o", Data: &data, Target: &target}
+	for want, at := range map[string]*connect.Place{`"110"`: nil, `"107"`: {Nonce: 2}, `"100"`: {Nonce: 1}} {
 		if got, err := client.DryRunAt(t.Context(), id, at, ask); err != nil || string(got.Output) != want {
 			t.Errorf("a dry run at %v gives %s, %v, not %s", at, got.Output, err, want)
 		}
 	}
 	roots := map[ao.ID]bool{}
 	for _, of := range []ao.ID{process, id} {
-		for _, at := range []*aohttp.Place{{Nonce: 2}, {Nonce: 3}, nil} {
+		for _, at := range []*connect.Place{{Nonce: 2}, {Nonce: 3}, nil} {
 			root, err := client.Root(t.Context(), of, at)
 			if err != nil || root.Process != of {
 				t.Errorf("root %+v, %v", root, err)

@@ -273,7 +273,7 @@ func (v forked) StateAt(ctx context.Context, process ao.ID, nonce, tick uint64) 
 }
 
 // Root gives the newest state's root; see engine.Engine.
-func (v forked) Root(ctx context.Context, process ao.ID) (engine.StateRoot, error) {
+func (v forked) Root(ctx context.Context, process ao.ID) (ao.StateRoot, error) {
 	e, own, done := v.of(process)
 	defer done()
 	root, err := e.Root(ctx, own)
@@ -282,7 +282,7 @@ func (v forked) Root(ctx context.Context, process ao.ID) (engine.StateRoot, erro
 }
 
 // RootAt gives the root of a state of the past; see engine.Engine.
-func (v forked) RootAt(ctx context.Context, process ao.ID, nonce, tick uint64) (engine.StateRoot, error) {
+func (v forked) RootAt(ctx context.Context, process ao.ID, nonce, tick uint64) (ao.StateRoot, error) {
 	e, own, done := v.of(process)
 	defer done()
 	root, err := e.RootAt(ctx, own, nonce, tick)

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -35,9 +35,9 @@ func closeNode(t *testing.T, n *Node) {
 	}
 }
 
-func clientOf(n *Node) *aohttp.Client {
+func clientOf(n *Node) *connect.Client {
 	urls := n.Info().URLs
-	return &aohttp.Client{Gateway: urls.Gateway, MU: urls.MU, SU: urls.SU, CU: urls.CU, HTTP: &http.Client{}}
+	return &connect.Client{Gateway: urls.Gateway, MU: urls.MU, SU: urls.SU, CU: urls.CU, HTTP: &http.Client{}}
 }
 
 func get(t *testing.T, url string) (status int, body string) {

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -60,7 +60,7 @@ type process struct {
 	id      string
 	config  string
 	base    string // URL of its gateway
-	client  *aohttp.Client
+	client  *connect.Client
 	modules []string
 
 	mu    sync.Mutex
@@ -93,7 +93,7 @@ func startClusterFrom(t *testing.T, config func(dir, id string) string, modules 
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	for i, member := range plan.Members {
 		base := "http://127.0.0.1:" + strconv.Itoa(plan.PortBases[i])
-		client := aohttp.NewClient(base)
+		client := connect.New(base)
 		client.HTTP.Transport = transport
 		p := &process{t: t, id: member.ID, config: config(filepath.Join(dir, "c"), member.ID), base: base, client: client, modules: modules}
 		c.nodes = append(c.nodes, p)

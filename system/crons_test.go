@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 	"github.com/wallaby-ao/wallaby/node"
 )
@@ -47,7 +47,7 @@ func TestCronsGoOnWhileLeadersAreKilled(t *testing.T) {
 	load := logtest.MessageItem(t, signer, ticking, fmt.Sprintf(tickingLua, receiver), dataitem.Tag{Name: "Action", Value: "Eval"})
 	c.must(load)
 	c.output(ctx, ticking, load.ID())
-	if err := c.nodes[0].client.Monitor(ctx, ticking, true, signer); err != nil {
+	if err := c.nodes[0].client.Monitor(ctx, ticking, signer); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -62,7 +62,7 @@ func TestCronsGoOnWhileLeadersAreKilled(t *testing.T) {
 	before := len(c.told(ctx, receiver))
 	c.poll(ctx, "ticks are delivered in the end", func() bool { return len(c.told(ctx, receiver)) > before+1 })
 	c.poll(ctx, "the process is not monitored any more", func() bool {
-		err := c.nodes[1].client.Monitor(ctx, ticking, false, signer)
+		err := c.nodes[1].client.Unmonitor(ctx, ticking, signer)
 		return err == nil || ao.CodeOf(err) == ao.CodeNotFound // an answer may have been lost
 	})
 	want := c.nodes[0].ticks(ctx, ticking)
@@ -134,7 +134,7 @@ func (c *cluster) told(ctx context.Context, process ao.ID) (times []int64) {
 // ticks gives the cursors of all that a process's crons gave, as a node lists it.
 func (p *process) ticks(ctx context.Context, of ao.ID) (cursors []string) {
 	p.t.Helper()
-	var page aohttp.ResultsPage
+	var page connect.ResultsPage
 	for {
 		err := p.client.Do(ctx, http.MethodGet, p.client.CU+"/cron/"+of.String()+"?limit=1000", "", nil, &page)
 		if err == nil {

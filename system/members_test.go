@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
-	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 	"github.com/wallaby-ao/wallaby/node"
 )
@@ -44,7 +44,7 @@ func TestANodeIsAddedAndReplacesAnother(t *testing.T) {
 	dir := filepath.Dir(filepath.Dir(first))
 	c.wallaby(ctx, "cluster", "add", fmt.Sprintf("n4=127.0.0.1:%d", base+9), "--ca", dir, "--config", first, "--port-base", strconv.Itoa(base))
 	fourth := &process{t: t, id: "n4", config: node.NodeFile(dir, "n4"), base: "http://127.0.0.1:" + strconv.Itoa(base)}
-	fourth.client = aohttp.NewClient(fourth.base)
+	fourth.client = connect.New(fourth.base)
 	c.nodes = append(c.nodes, fourth)
 	fourth.start()
 	fourth.awaitReady()

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -30,7 +30,7 @@ func TestARouterStandsBeforeUnits(t *testing.T) {
 	defer cancel()
 	info := c.nodes[0].info(ctx)
 	gone := "http://127.0.0.1:1"
-	client := aohttp.NewClient(c.nodes[0].base)
+	client := connect.New(c.nodes[0].base)
 	client.CU = startRouter(t, "--unit", "cu", "--hosts", gone+","+c.nodes[0].base+"/cu,"+c.nodes[1].base+"/cu")
 	client.MU = startRouter(t, "--unit", "mu", "--hosts", c.nodes[2].base+"/mu,"+gone+","+c.nodes[1].base+"/mu")
 	signer := logtest.Signer(t, 80)

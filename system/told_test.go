@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -165,7 +165,7 @@ func (p *process) history(process ao.ID) (chain, messages []string) {
 }
 
 // entries gives the log of a process as a node shows it.
-func (p *process) entries(process ao.ID) (entries []aohttp.MessageJSON) {
+func (p *process) entries(process ao.ID) (entries []connect.MessageJSON) {
 	p.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -51,7 +51,7 @@ checks each push by itself.`,
 func (a *app) authorities(ctx context.Context, process ao.ID, limit int) (info node.AuthoritiesInfo, err error) {
 	query := url.Values{"process": {process.String()}, "limit": {strconv.Itoa(limit)}}
 	target := strings.TrimRight(a.url, "/") + node.PathAuthorities + "?" + query.Encode()
-	err = aohttp.NewClient(a.url).Do(ctx, http.MethodGet, target, "", nil, &info)
+	err = connect.New(a.url).Do(ctx, http.MethodGet, target, "", nil, &info)
 	return info, err
 }
 

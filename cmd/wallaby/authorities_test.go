@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -26,7 +26,7 @@ func TestAuthoritiesAndWhatWaitsForThem(t *testing.T) {
 	from := dataitem.Tag{Name: ao.TagFromProcess, Value: plain}
 	for _, data := range []string{"one", "two"} {
 		item := logtest.MessageItem(t, other, process, data, from, dataitem.Tag{Name: "Action", Value: "Greet"})
-		client := aohttp.NewClient(n.Info().URLs.Gateway)
+		client := connect.New(n.Info().URLs.Gateway)
 		if err := client.Post(t.Context(), item); err != nil {
 			t.Fatal(err)
 		}

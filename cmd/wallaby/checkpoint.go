@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -80,7 +80,7 @@ makes, also against the node's own. Ask the node on its own machine.`,
 			}
 			var list node.CheckpointList
 			target := strings.TrimRight(a.url, "/") + node.PathCheckpoints + "?process=" + process.String()
-			if err := aohttp.NewClient(a.url).Do(cmd.Context(), http.MethodGet, target, "", nil, &list); err != nil {
+			if err := connect.New(a.url).Do(cmd.Context(), http.MethodGet, target, "", nil, &list); err != nil {
 				return err
 			}
 			return a.printCheckpoints(list)

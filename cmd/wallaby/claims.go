@@ -17,9 +17,9 @@ import (
 	"sync"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/history"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 )
 
 // claims are results that somebody says a history has.
@@ -207,7 +207,7 @@ func claimsOfUnit(ctx context.Context, base string, file *history.File) *claims 
 
 // computeUnit finds the unit under a Wallaby node's URL; another's URL is its own.
 func computeUnit(ctx context.Context, base string) string {
-	if aohttp.NewClient(base).Do(ctx, http.MethodGet, base+"/cu/", "", nil, nil) == nil {
+	if connect.New(base).Do(ctx, http.MethodGet, base+"/cu/", "", nil, nil) == nil {
 		return base + "/cu"
 	}
 	return base
@@ -215,7 +215,7 @@ func computeUnit(ctx context.Context, base string) string {
 
 // askResult gives a result as a compute unit has it.
 func askResult(ctx context.Context, base string, process, id ao.ID) (result json.RawMessage, err error) {
-	err = aohttp.NewClient(base).Do(ctx, http.MethodGet, base+"/result/"+id.String()+"?process-id="+process.String(), "", nil, &result)
+	err = connect.New(base).Do(ctx, http.MethodGet, base+"/result/"+id.String()+"?process-id="+process.String(), "", nil, &result)
 	return result, err
 }
 

@@ -72,7 +72,11 @@ func (a *app) setMonitor(ctx context.Context, process ao.ID, on bool) error {
 	if err != nil {
 		return err
 	}
-	if err := a.client().Monitor(ctx, process, on, signer); err != nil {
+	change := a.client().Unmonitor
+	if on {
+		change = a.client().Monitor
+	}
+	if err := change(ctx, process, signer); err != nil {
 		return err
 	}
 	if a.output == outputJSON {

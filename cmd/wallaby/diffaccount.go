@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/diff"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/history"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -93,7 +93,7 @@ type unit struct {
 
 func (u unit) ask(ctx context.Context, from, to uint64) (d engine.ResultsDigest, err error) {
 	target := fmt.Sprintf("%s/digest/%s?from=%d&to=%d", u.base, u.process, from, to)
-	if err := aohttp.NewClient(u.base).Do(ctx, http.MethodGet, target, "", nil, &d); err != nil {
+	if err := connect.New(u.base).Do(ctx, http.MethodGet, target, "", nil, &d); err != nil {
 		return d, fmt.Errorf("ask %s for a digest: %w", u.base, err)
 	}
 	return d, nil

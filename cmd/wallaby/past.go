@@ -12,18 +12,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 )
 
 // parsePlace reads PROCESS, PROCESS@NONCE or PROCESS@NONCE.TICK; a nil place is the
 // newest.
-func parsePlace(text string) (process ao.ID, at *aohttp.Place, err error) {
+func parsePlace(text string) (process ao.ID, at *connect.Place, err error) {
 	id, place, past := strings.Cut(text, "@")
 	if process, err = parseProcess(id); err != nil || !past {
 		return process, nil, err
 	}
-	at = &aohttp.Place{}
+	at = &connect.Place{}
 	nonce, tick, ticks := strings.Cut(place, ".")
 	if at.Nonce, err = strconv.ParseUint(nonce, 10, 64); err == nil && ticks {
 		at.Tick, err = strconv.ParseUint(tick, 10, 64)
@@ -54,7 +54,7 @@ past is made from the nearest snapshot below it; the process goes on meanwhile.`
 				return err
 			}
 			if save != "" {
-				if err := a.saveState(cmd.Context(), process, &aohttp.Place{Nonce: root.Nonce, Tick: root.Tick}, save); err != nil {
+				if err := a.saveState(cmd.Context(), process, &connect.Place{Nonce: root.Nonce, Tick: root.Tick}, save); err != nil {
 					return err
 				}
 			}
@@ -75,7 +75,7 @@ past is made from the nearest snapshot below it; the process goes on meanwhile.`
 	return cmd
 }
 
-func (a *app) saveState(ctx context.Context, process ao.ID, at *aohttp.Place, path string) error {
+func (a *app) saveState(ctx context.Context, process ao.ID, at *connect.Place, path string) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("save the state: %w", err)

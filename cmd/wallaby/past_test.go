@@ -10,13 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
-	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
 func TestPlacesAreRead(t *testing.T) {
 	id := strings.Repeat("A", 43)
-	for text, want := range map[string]*aohttp.Place{
+	for text, want := range map[string]*connect.Place{
 		id: nil, id + "@0": {}, id + "@12": {Nonce: 12}, id + "@12.3": {Nonce: 12, Tick: 3},
 	} {
 		if _, at, err := parsePlace(text); err != nil || !cmp.Equal(at, want) {

@@ -12,13 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
 // client speaks to all units of the node at --url.
-func (a *app) client() *aohttp.Client { return aohttp.NewClient(a.url) }
+func (a *app) client() *connect.Client { return connect.New(a.url) }
 
 // read gets one of the node's own answers.
 func (a *app) read(ctx context.Context, path string, query url.Values, to any) error {
@@ -76,7 +76,7 @@ func (a *app) resultCommand() *cobra.Command {
 }
 
 func (a *app) resultsCommand() *cobra.Command {
-	var query aohttp.ResultsQuery
+	var query connect.ResultsQuery
 	var descending bool
 	cmd := &cobra.Command{
 		Use:   "results PROCESS",
@@ -159,9 +159,9 @@ func (a *app) dryrunCommand() *cobra.Command {
 }
 
 // dryRunRequest fills in what aoconnect does when nobody says otherwise.
-func dryRunRequest(process ao.ID, owner string, draft dataitem.Draft) aohttp.DryRunRequest {
+func dryRunRequest(process ao.ID, owner string, draft dataitem.Draft) connect.DryRunRequest {
 	id, anchor, target, data := "1234", "0", process.String(), string(draft.Data)
-	return aohttp.DryRunRequest{ID: &id, Target: &target, Owner: owner, Anchor: &anchor, Data: &data, Tags: draft.Tags}
+	return connect.DryRunRequest{ID: &id, Target: &target, Owner: owner, Anchor: &anchor, Data: &data, Tags: draft.Tags}
 }
 
 func (a *app) processesCommand() *cobra.Command {
@@ -232,7 +232,7 @@ func (a *app) logCommand() *cobra.Command {
 	return cmd
 }
 
-func logRow(node aohttp.MessageJSON) []string {
+func logRow(node connect.MessageJSON) []string {
 	assignment := node.Assignment.Tags
 	ms, _ := strconv.ParseInt(assignment.Get(ao.TagTimestamp), 10, 64)
 	id, action, from := assignment.Get(ao.TagMessage), "(assigned)", "-"

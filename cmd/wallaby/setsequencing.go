@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aohttp "github.com/wallaby-ao/wallaby/http"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -71,7 +72,7 @@ func (a *app) orderSequencing(ctx context.Context, process ao.ID, mode aolog.Mod
 		return fmt.Errorf("sign the order: %w", err)
 	}
 	target := strings.TrimRight(a.url, "/") + "/su/" + process.String() + "/sequencing"
-	if err := aohttp.NewClient(a.url).Do(ctx, http.MethodPost, target, "application/octet-stream", item.Bytes(), nil); err != nil {
+	if err := connect.New(a.url).Do(ctx, http.MethodPost, target, "application/octet-stream", item.Bytes(), nil); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.stdout, "done")
@@ -81,7 +82,7 @@ func (a *app) orderSequencing(ctx context.Context, process ao.ID, mode aolog.Mod
 // sequencing asks a node how a process is ordered.
 func (a *app) sequencing(ctx context.Context, process ao.ID) (info node.SequencingInfo, err error) {
 	target := strings.TrimRight(a.url, "/") + node.PathSequencing + "?" + url.Values{"process": {process.String()}}.Encode()
-	err = aohttp.NewClient(a.url).Do(ctx, http.MethodGet, target, "", nil, &info)
+	err = connect.New(a.url).Do(ctx, http.MethodGet, target, "", nil, &info)
 	return info, err
 }
 
@@ -114,7 +115,7 @@ file that process check-attestations checks without any node.`,
 			for from := uint64(0); ; {
 				var page attestationsFile
 				target := fmt.Sprintf("%s/su/%s/attestations?from=%d", strings.TrimRight(a.url, "/"), process, from)
-				if err := aohttp.NewClient(a.url).Do(cmd.Context(), http.MethodGet, target, "", nil, &page); err != nil {
+				if err := connect.New(a.url).Do(cmd.Context(), http.MethodGet, target, "", nil, &page); err != nil {
 					return err
 				}
 				all.Attestations = append(all.Attestations, page.Attestations...)
@@ -223,7 +224,7 @@ one scheduler, prove that it gave two orders. A node keeps what it is shown.`,
 		Args: exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list []aohttp.Contradiction
-			if err := aohttp.NewClient(a.url).Do(cmd.Context(), http.MethodGet, strings.TrimRight(a.url, "/")+"/su/evidence", "", nil, &list); err != nil {
+			if err := connect.New(a.url).Do(cmd.Context(), http.MethodGet, strings.TrimRight(a.url, "/")+"/su/evidence", "", nil, &list); err != nil {
 				return err
 			}
 			if a.output == outputJSON {
@@ -258,7 +259,7 @@ func (a *app) evidenceSubmitCommand() *cobra.Command {
 				Contradicts bool `json:"contradicts"`
 			}
 			target := strings.TrimRight(a.url, "/") + "/su/evidence"
-			if err := aohttp.NewClient(a.url).Do(cmd.Context(), http.MethodPost, target, "application/octet-stream", b, &answer); err != nil {
+			if err := connect.New(a.url).Do(cmd.Context(), http.MethodPost, target, "application/octet-stream", b, &answer); err != nil {
 				return err
 			}
 			if answer.Contradicts {

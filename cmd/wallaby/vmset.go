@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/engine"
-	aohttp "github.com/wallaby-ao/wallaby/http"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -63,7 +63,7 @@ func (a *app) vmShowCommand() *cobra.Command {
 			}
 			var state engine.MachineChoice
 			target := strings.TrimRight(a.url, "/") + node.PathMachine + "?process=" + process.String()
-			if err := aohttp.NewClient(a.url).Do(cmd.Context(), http.MethodGet, target, "", nil, &state); err != nil {
+			if err := connect.New(a.url).Do(cmd.Context(), http.MethodGet, target, "", nil, &state); err != nil {
 				return err
 			}
 			return a.printMachine(state)

@@ -11,7 +11,7 @@ import (
 
 // ownClients are files that may speak HTTP past internal/guard: to units that an
 // operator names on the command line, and to hosts in a router's configuration.
-var ownClients = []string{"http/client.go", "http/ur.go"}
+var ownClients = []string{"connect/client.go", "http/ur.go"}
 
 // ownClient is what a request goes out through that nobody has checked.
 var ownClient = regexp.MustCompile(`\bhttp\.(Client\{|Transport\{|DefaultClient\b|DefaultTransport\b|(Get|Head|Post|PostForm)\()`)
