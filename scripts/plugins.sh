@@ -14,6 +14,7 @@ mkdir -p bin
 (cd vm/wasmer && $go build -trimpath -ldflags '-s -w -extldflags "-Wl,-rpath,$ORIGIN"' -o ../../bin/wallaby-vm-wasmer ./cmd/wallaby-vm-wasmer)
 library=$(cd vm/wasmer && $go list -m -f '{{.Dir}}' github.com/wasmerio/wasmer-go)/wasmer/packaged/lib/$($go env GOOS)-$($go env GOARCH)
 for file in "$library"/libwasmer.*; do
-	rm -f "bin/$(basename "$file")"
-	install -m 644 "$file" bin/
+	# A plugin may be starting: the library is never missing, and never half there.
+	install -m 644 "$file" bin/library.new
+	mv -f bin/library.new "bin/$(basename "$file")"
 done

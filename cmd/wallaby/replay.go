@@ -45,7 +45,7 @@ again. Signatures are not checked: run wallaby verify.`,
 				return a.replayHistory(cmd.Context(), args[0], f)
 			}
 			if f.fileOnly() {
-				return usageError{fmt.Errorf("--against, --results, --module and --plugin-dir are for history files, and there is no file %s", args[0])}
+				return usageError{fmt.Errorf("--against, --results and --module are for history files, and there is no file %s", args[0])}
 			}
 			process, err := parseProcess(args[0])
 			if err != nil {

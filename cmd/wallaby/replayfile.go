@@ -34,7 +34,7 @@ func (f *replayFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f *replayFlags) fileOnly() bool {
-	return f.against != "" || f.results != "" || f.module != "" || len(f.plugins) > 0
+	return f.against != "" || f.results != "" || f.module != ""
 }
 
 // isFile tells a history file from a process.
