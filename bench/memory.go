@@ -64,7 +64,7 @@ func Memory(ctx context.Context, o MemoryOptions) (rows []Row, err error) {
 		}
 		cancel(nil)
 	}()
-	u, info, err := newUser(ctx, fmt.Sprintf("http://127.0.0.1:%d", portBase))
+	u, info, err := dialUser(ctx, fmt.Sprintf("http://127.0.0.1:%d", portBase))
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +96,8 @@ var smallModule = []byte("\x00asm\x01\x00\x00\x00" +
 	"\x0a\x15\x04\x04\x00A\x10\x0b\x05\x00A\x80\x08\x0b\x02\x00\x0b\x05\x00A\x80\x08\x0b" +
 	"\x0b \x01\x00A\x10\x0b\x1a{\"ok\":true,\"response\":{}}\x00")
 
-// connect waits until a node is ready.
-func newUser(ctx context.Context, base string) (*user, node.Info, error) {
+// dialUser waits until a node is ready.
+func dialUser(ctx context.Context, base string) (*user, node.Info, error) {
 	var info node.Info
 	signer, err := dataitem.GenerateSigner(dataitem.Ed25519, rand.Reader)
 	if err != nil {
