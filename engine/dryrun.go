@@ -60,6 +60,11 @@ func (e *Engine) fork(ctx context.Context, id ao.ID) (*fork, error) {
 	if err != nil {
 		return nil, err
 	}
+	if row, err := e.aheadOf(ctx, id, place{nonce: head.Nonce}); err != nil {
+		return nil, err
+	} else if row != nil {
+		return e.forkAhead(ctx, id, place{nonce: head.Nonce})
+	}
 	request := &forkRequest{goal: newest(head), done: make(chan forkAnswer, 1)}
 	e.table.request(id, request.goal, func(row *process) bool {
 		row.forks = append(row.forks, request)

@@ -26,6 +26,7 @@ type Engine struct {
 	counters  counters
 	places    places
 	passed    passed
+	ahead     ahead
 
 	// running ends when Close begins: no new message is started. working ends
 	// when Close has waited long enough for messages in hand.
@@ -60,6 +61,7 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		table:     newTable(options.QueueMax),
 		places:    places{reached: map[uint32]aolog.Position{}},
 		passed:    passed{places: map[ao.ID]passedTicks{}},
+		ahead:     ahead{rows: map[ao.ID]*aheadRow{}},
 	}
 	if e.outbox, err = openOutbox(s); err != nil {
 		return nil, err
@@ -156,7 +158,8 @@ func (e *Engine) Result(ctx context.Context, process, id ao.ID) (Evaluation, err
 }
 
 // ResultAt gives the evaluation of a process at a nonce. It waits until that is
-// evaluated. When it cannot be evaluated, for example because the module is not
+// evaluated; on a node that answers from a checkpoint meanwhile, until the messages
+// behind that are. When it cannot be evaluated, for example because the module is not
 // published, the error says why, nothing is stored, and a later call tries
 // again.
 func (e *Engine) ResultAt(ctx context.Context, process ao.ID, nonce uint64) (Evaluation, error) {
@@ -169,6 +172,9 @@ func (e *Engine) ResultAt(ctx context.Context, process ao.ID, nonce uint64) (Eva
 	}
 	if nonce > head.Nonce {
 		return Evaluation{}, ao.Errorf(ao.CodeNotFound, "process %s has no nonce %d: its newest is %d", process, nonce, head.Nonce)
+	}
+	if evaluation, ok, err := e.resultAhead(ctx, process, nonce); ok || err != nil {
+		return evaluation, err
 	}
 	if err := e.table.await(ctx, process, goal{nonce: head.Nonce}, goal{nonce: nonce}); err != nil {
 		return Evaluation{}, err

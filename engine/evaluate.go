@@ -166,6 +166,7 @@ func (e *Engine) chunk(p *process, next place, want goal, deadline time.Time) er
 		if err = e.evaluate(l, &b, entry); err != nil {
 			break
 		}
+		e.checkAhead(l, p.id, entry.Nonce)
 		if err = e.noteRoot(l, &b, entry.Nonce); err != nil {
 			break
 		}

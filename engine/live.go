@@ -25,6 +25,7 @@ type live struct {
 	catchUp catchUp
 	// broken says that the instance cannot go on and must be made anew.
 	broken   bool
+	vouched  bool   // it began at a state that others have signed
 	since    effort // what going from the newest snapshot to here took
 	count    uint64 // of what was applied since it was opened
 	bytes    uint64 // memory in use at count measured

@@ -80,6 +80,13 @@ type Options struct {
 	// RootEvery has the root of the state kept behind every such nonce, with the
 	// evaluation; 0: of none. Reading the state for it costs some milliseconds.
 	RootEvery uint64
+	// Vouched gives the newest state of a process behind a nonce from first to last
+	// that somebody whom the operator trusts has signed; nil: there is none. Reads are
+	// answered from it while the log is evaluated. Nil: from nothing.
+	Vouched func(ctx context.Context, process ao.ID, first, last uint64) (*Vouched, error)
+	// AheadMessages is how many messages that are not evaluated yet make it worth to
+	// look for one (1,000).
+	AheadMessages uint64
 	// RetryMS is how often processes that could not be evaluated, for example
 	// because their module is not published yet, are tried again (5,000).
 	RetryMS int64
@@ -147,6 +154,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.OutputMaxBytes, 16<<20)
 	setDefault(&o.EvaluationTimeoutMS, 60_000)
 	setDefault(&o.CloseGraceMS, 10_000)
+	setDefault(&o.AheadMessages, 1000)
 	setDefault(&o.HotBytesMax, 256<<20)
 	setDefault(&o.HotMax, 256)
 	setDefault(&o.Workers, cores)

@@ -36,13 +36,13 @@ func newPast(bytesMax uint64) *past {
 }
 
 // take gives the machine whose state is nearest to a place, from below and behind
-// another.
-func (p *past) take(process ao.ID, after, at place) *live {
+// another; one that began at a vouched state, or one that did not.
+func (p *past) take(process ao.ID, after, at place, vouched bool) *live {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	best := -1
 	for i, l := range p.idle {
-		fits := l.process.ID() == process && !at.less(l.last.place) && after.less(l.last.place)
+		fits := l.process.ID() == process && l.vouched == vouched && !at.less(l.last.place) && after.less(l.last.place)
 		if fits && (best < 0 || p.idle[best].last.less(l.last.place)) {
 			best = i
 		}
@@ -89,6 +89,14 @@ func (p *past) close() (err error) {
 // reached waits until a process has been evaluated up to a place, and refuses one
 // that it does not have.
 func (e *Engine) reached(ctx context.Context, process ao.ID, at place) error {
+	row, err := e.aheadOf(ctx, process, at)
+	if err != nil {
+		return err
+	}
+	if row != nil {
+		_, err := e.options.Log.Read(ctx, process, at.nonce)
+		return err
+	}
 	if _, err := e.ResultAt(ctx, process, at.nonce); err != nil {
 		return err
 	}
@@ -156,8 +164,18 @@ func (e *Engine) begin(ctx context.Context, process ao.ID, at place) (*live, err
 	if err != nil {
 		return nil, err
 	}
-	if l := e.past.take(process, nearest, at); l != nil {
+	row, err := e.aheadOf(ctx, process, at)
+	if err != nil {
+		return nil, err
+	}
+	if row != nil {
+		nearest = place{nonce: row.vouched.Nonce}
+	}
+	if l := e.past.take(process, nearest, at, row != nil); l != nil {
 		return l, nil
+	}
+	if row != nil {
+		return e.openAhead(ctx, process, row.vouched)
 	}
 	definition, err := e.define(ctx, process)
 	if err != nil {
@@ -211,6 +229,9 @@ func (e *Engine) goOnEntry(ctx context.Context, l *live, entry aolog.Entry) erro
 	}
 	if err := l.follows(entry); err != nil {
 		return err
+	}
+	if l.vouched {
+		return e.goAhead(ctx, l, entry)
 	}
 	err := e.again(ctx, l, place{nonce: entry.Nonce}, func() ([]byte, error) { return e.message(nil, entry) })
 	if err == nil {

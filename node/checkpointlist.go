@@ -97,28 +97,11 @@ func (n *Node) Checkpoints(ctx context.Context, process ao.ID) (answer Checkpoin
 		}
 		return answer, err
 	}
-	answer = CheckpointList{Checkpoints: []CheckpointInfo{}, Unreached: map[string]string{}}
-	items := map[ao.ID]func() (*dataitem.Item, error){}
-	for _, s := range n.shelves() {
-		list, err := s.list(ctx, process)
-		if err != nil {
-			if s.gateway == "" || ctx.Err() != nil {
-				return answer, err
-			}
-			answer.Unreached[s.gateway] = err.Error()
-		}
-		for _, found := range list {
-			if items[found.ID] == nil {
-				items[found.ID] = func() (*dataitem.Item, error) { return s.item(ctx, found) }
-				info := CheckpointInfo{ID: found.ID, Owner: found.Owner, Bytes: found.DataBytes, Gateway: s.gateway}
-				if info.Checkpoint, err = settlement.ParseCheckpoint(found.Tags); err != nil {
-					info.Why = err.Error()
-				}
-				answer.Checkpoints = append(answer.Checkpoints, info)
-			}
-		}
+	found, err := n.findCheckpoints(ctx, process)
+	if err != nil {
+		return answer, err
 	}
-	slices.SortStableFunc(answer.Checkpoints, func(a, b CheckpointInfo) int { return cmp.Compare(b.Nonce, a.Nonce) })
+	answer = CheckpointList{Checkpoints: found.list, Unreached: found.unreached}
 	judged := 0
 	for i := range answer.Checkpoints {
 		info := &answer.Checkpoints[i]
@@ -130,7 +113,7 @@ func (n *Node) Checkpoints(ctx context.Context, process ao.ID) (answer Checkpoin
 			info.Why = fmt.Sprintf("not looked at: there are %d newer ones", checkpointsJudged)
 		default:
 			judged++
-			err := n.judge(ctx, process, *info, items[info.ID])
+			_, err := n.judge(ctx, process, *info, found.items[info.ID])
 			switch {
 			case err != nil:
 				info.Why = err.Error()
@@ -143,49 +126,83 @@ func (n *Node) Checkpoints(ctx context.Context, process ao.ID) (answer Checkpoin
 	return answer, ctx.Err()
 }
 
+// foundCheckpoints are checkpoints of one process, the highest nonce first. Of those
+// that are none, Why says why.
+type foundCheckpoints struct {
+	list      []CheckpointInfo
+	items     map[ao.ID]func() (*dataitem.Item, error)
+	unreached map[string]string
+}
+
+// findCheckpoints lists what this node's gateway and the others have.
+func (n *Node) findCheckpoints(ctx context.Context, process ao.ID) (found foundCheckpoints, err error) {
+	found = foundCheckpoints{list: []CheckpointInfo{}, items: map[ao.ID]func() (*dataitem.Item, error){}, unreached: map[string]string{}}
+	for _, s := range n.shelves() {
+		list, err := s.list(ctx, process)
+		if err != nil {
+			if s.gateway == "" || ctx.Err() != nil {
+				return found, err
+			}
+			found.unreached[s.gateway] = err.Error()
+		}
+		for _, one := range list {
+			if found.items[one.ID] == nil {
+				found.items[one.ID] = func() (*dataitem.Item, error) { return s.item(ctx, one) }
+				info := CheckpointInfo{ID: one.ID, Owner: one.Owner, Bytes: one.DataBytes, Gateway: s.gateway}
+				if info.Checkpoint, err = settlement.ParseCheckpoint(one.Tags); err != nil {
+					info.Why = err.Error()
+				}
+				found.list = append(found.list, info)
+			}
+		}
+	}
+	slices.SortStableFunc(found.list, func(a, b CheckpointInfo) int { return cmp.Compare(b.Nonce, a.Nonce) })
+	return found, nil
+}
+
 // trusts reports whether an owner's checkpoints may be believed if they hold. This
 // node's own are.
 func (n *Node) trusts(owner string) bool {
 	return owner == dataitem.AddressOf(n.authority.Owner()).String() || slices.Contains(n.options.TrustCheckpoints, owner)
 }
 
-// judge says why a checkpoint is not to be believed, or nil. What costs least is
-// looked at first.
-func (n *Node) judge(ctx context.Context, process ao.ID, info CheckpointInfo, item func() (*dataitem.Item, error)) error {
+// judge says why a checkpoint is not to be believed, or gives its memory. What costs
+// least is looked at first.
+func (n *Node) judge(ctx context.Context, process ao.ID, info CheckpointInfo, item func() (*dataitem.Item, error)) ([]byte, error) {
 	entry, err := n.log.Read(ctx, process, info.Nonce)
 	if errors.Is(err, aolog.ErrEntryUnknown) {
-		return fmt.Errorf("the log does not reach nonce %d", info.Nonce)
+		return nil, fmt.Errorf("the log does not reach nonce %d", info.Nonce)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := info.Agrees(entry); err != nil {
-		return err
+		return nil, err
 	}
 	module, err := n.moduleOf(ctx, process)
 	if err == nil && module != info.Module {
 		err = fmt.Errorf("it is of module %s, and the process runs %s", info.Module, module)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	it, err := item()
 	if err == nil && it.OwnerAddress().String() != info.Owner {
 		err = fmt.Errorf("it is signed by %s", it.OwnerAddress())
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// What is signed counts, and not what a gateway shows.
 	signed, err := settlement.ParseCheckpoint(it.Tags)
 	if err != nil || signed != info.Checkpoint {
-		return fmt.Errorf("the gateway shows other tags than are signed")
+		return nil, fmt.Errorf("the gateway shows other tags than are signed")
 	}
 	memory, err := signed.Memory(it.Data, checkpointBytesMax)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return n.judgeState(ctx, signed, memory)
+	return memory, n.judgeState(ctx, signed, memory)
 }
 
 // judgeState compares the root of the state that a memory makes with the one that

@@ -43,6 +43,8 @@ type File struct {
 	// RootEvery has state roots kept behind every such nonce. A flag of the same name
 	// goes before.
 	RootEvery uint64 `yaml:"root-every,omitempty"`
+	// CheckpointEvery has checkpoints made after so many messages of a process.
+	CheckpointEvery uint64 `yaml:"checkpoint-every,omitempty"`
 	// Gateways and AllowAddresses add to what the flags --gateway and
 	// --allow-addresses say.
 	Gateways       []string `yaml:"gateways,omitempty"`
@@ -91,7 +93,7 @@ func ReadFile(path string) (Options, error) {
 	}
 	return Options{
 		DataDir: from(f.DataDir), Host: f.Host, PortBase: f.PortBase, HopsMax: bound(f.HopsMax), PairRateMax: bound(f.PairRateMax),
-		RootEvery: f.RootEvery, Gateways: f.Gateways, AllowAddresses: allowed, SchedulerURL: f.SchedulerURL,
+		RootEvery: f.RootEvery, CheckpointEvery: f.CheckpointEvery, Gateways: f.Gateways, AllowAddresses: allowed, SchedulerURL: f.SchedulerURL,
 		Cluster: &Cluster{
 			Name: f.Cluster, Self: f.Node, Members: f.Nodes, Founders: f.Founders, Mode: mode, Chain: f.Chain,
 			CredentialsDir: from(f.Credentials), WalletDir: from(f.Wallets),

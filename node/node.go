@@ -113,6 +113,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.openCluster,
 		n.openSettlement,
 		n.openUploads,
+		n.openCheckpoints,
 		n.publishModules,
 		n.publishSchedulerLocation,
 		n.openServers,

@@ -95,6 +95,8 @@ func (n *Node) openEngine(ctx context.Context) error {
 		Workers:             n.options.Workers,
 		EvaluationTimeoutMS: n.options.EvaluationTimeoutMS,
 		RootEvery:           n.options.RootEvery,
+		Vouched:             n.vouched,
+		AheadMessages:       n.options.AheadMessages,
 		Fatal:               n.engineFailed,
 		Now:                 n.options.Now,
 		Logger:              n.options.Logger,

@@ -68,6 +68,13 @@ type Options struct {
 	// WrapDriver, if set, stands between the engine and the virtual machine, to
 	// record or to measure.
 	WrapDriver func(vm.Driver) vm.Driver
+	// AheadMessages is how many messages that are not evaluated yet have reads of a
+	// process answered from a checkpoint; default 1,000.
+	AheadMessages uint64
+	// CheckpointEvery has a checkpoint of a process made after so many messages, though
+	// at most one in half an hour, and uploaded if the node settles; 0: only when an
+	// operator asks.
+	CheckpointEvery uint64
 	// RootEvery has state roots kept behind every such nonce; 0: of none, they are
 	// worked out when somebody asks.
 	RootEvery uint64

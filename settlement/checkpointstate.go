@@ -10,6 +10,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/stateroot"
+	"github.com/wallaby-ao/wallaby/vm/wasm"
 )
 
 // sectionsBytesMax bounds the tag with sections: all tags of an item share 4,096
@@ -56,6 +57,40 @@ func decodeSections(text string) (sections []stateroot.Section, err error) {
 		sections = append(sections, stateroot.Section{Name: string(name), Value: bytes.Clone(value)})
 	}
 	return sections, nil
+}
+
+// State makes a state of a memory that Memory has given. The reference says nothing of
+// what a state is beside it: its virtual machine begins anew and lays the memory over.
+func (c Checkpoint) State(memory []byte) (vm.SnapshotReader, error) {
+	if c.StateRoot.IsZero() {
+		image, err := wasm.Image(memory)
+		if err != nil {
+			return nil, err
+		}
+		return image.Reader(), nil
+	}
+	sections, err := decodeSections(c.Sections)
+	if err != nil {
+		return nil, err
+	}
+	state := vm.NewState()
+	state.MemoryBytes = uint64(len(memory))
+	for _, s := range sections {
+		if err := state.Section(s.Name, s.Value); err != nil {
+			return nil, err
+		}
+	}
+	var zero [vm.PageBytes]byte
+	for index := 0; index*vm.PageBytes < len(memory); index++ {
+		page := memory[index*vm.PageBytes : min((index+1)*vm.PageBytes, len(memory))]
+		if bytes.Equal(page, zero[:len(page)]) {
+			continue
+		}
+		if err := state.Page(uint32(index), page); err != nil {
+			return nil, err
+		}
+	}
+	return state.Reader(), nil
 }
 
 // CheckState says why a memory does not make a state with the root that was signed,

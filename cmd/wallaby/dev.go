@@ -113,6 +113,9 @@ func withFile(options, file node.Options, flags *pflag.FlagSet) node.Options {
 	if !flags.Changed("root-every") {
 		options.RootEvery = file.RootEvery
 	}
+	if !flags.Changed("checkpoint-every") {
+		options.CheckpointEvery = file.CheckpointEvery
+	}
 	options.Gateways = append(options.Gateways, file.Gateways...)
 	options.AllowAddresses = append(options.AllowAddresses, file.AllowAddresses...)
 	options.SchedulerURL = cmp.Or(options.SchedulerURL, file.SchedulerURL)
@@ -143,6 +146,7 @@ func (f *nodeFlags) register(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.node.PluginMemoryBytes, "plugin-memory-bytes", 0, "memory that each process of a plugin may take (default 4 GiB)")
 	flags.IntVar(&f.hops, "hops-max", messenger.DefaultHopsMax, "park what a message causes after so many deliveries here; 0: never")
 	flags.IntVar(&f.pairRate, "pair-rate-max", messenger.DefaultPairRateMax, "park what a message causes when one process sends so often to another in a minute; 0: never")
+	flags.Uint64Var(&f.node.CheckpointEvery, "checkpoint-every", 0, "make a checkpoint of a process after so many messages, at most one in half an hour, and upload it with --settle-to (default: only by wallaby checkpoint)")
 	flags.Uint64Var(&f.node.RootEvery, "root-every", 0, "keep the root of a process's state behind every such nonce (default none: they are worked out when somebody asks)")
 	flags.StringSliceVar(&f.gateways, "gateway", nil, "ask the gateway at this `URL` about processes and schedulers that are not here, such as https://arweave.net (repeatable)")
 	flags.StringSliceVar(&f.allowed, guard.Setting, nil, "let URLs of other schedulers lead to these `ADDRESSES`, which are refused otherwise: loopback, private, or a prefix such as 10.1.0.0/16 (repeatable)")

@@ -131,6 +131,9 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	if flags.pairRate != messenger.DefaultPairRateMax {
 		args = append(args, "--pair-rate-max", strconv.Itoa(flags.pairRate))
 	}
+	if every := flags.node.CheckpointEvery; every != 0 {
+		args = append(args, "--checkpoint-every", strconv.FormatUint(every, 10))
+	}
 	if every := flags.node.RootEvery; every != 0 {
 		args = append(args, "--root-every", strconv.FormatUint(every, 10))
 	}
