@@ -71,7 +71,7 @@ func evaluationRate(ctx context.Context, dir, module string, messages int) (floa
 	if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
 		return 0, err
 	}
-	seconds, opened, err := coldStart(ctx, dir, module, process)
+	seconds, opened, err := coldStart(ctx, dir, module, process, checkAnswer)
 	return float64(messages) / (seconds - opened), err
 }
 

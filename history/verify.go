@@ -5,10 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
-
-	"github.com/wallaby-ao/wallaby/internal/procs"
 )
 
 // VerifyOptions say what a history is checked against.
@@ -24,7 +23,8 @@ type VerifyOptions struct {
 	// From is where the history goes on after the process itself: the places between
 	// need not be there (0: all must).
 	From uint64
-	// Workers check signatures in parallel (one per core).
+	// Workers check signatures in parallel (one for each of Go's processors; with more
+	// of those than cores, reading and ordering keep no core waiting).
 	Workers int
 	// Progress is called now and then with what is known so far, and its error ends
 	// the check.
@@ -51,7 +51,7 @@ func Verify(ctx context.Context, in io.Reader, options VerifyOptions) (Report, e
 		return Report{}, err
 	}
 	if options.Workers <= 0 {
-		options.Workers = procs.Cores()
+		options.Workers = runtime.GOMAXPROCS(0)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &pipeline{

@@ -122,36 +122,6 @@ func (a *app) benchNodeCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) benchReplayCommand() *cobra.Command {
-	var (
-		flags    benchFlags
-		messages int
-	)
-	cmd := &cobra.Command{
-		Use:   "replay",
-		Short: "A cold start that replays one process, beside the reference loader",
-		Args:  exactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, remove, err := flags.scratch()
-			if err != nil {
-				return err
-			}
-			defer remove()
-			rows, err := bench.Replay(cmd.Context(), bench.NodeOptions{
-				Dir: dir, Module: flags.module, Replay: messages, Progress: a.progress,
-			})
-			if err != nil {
-				return err
-			}
-			return a.printReport(rows)
-		},
-	}
-	flags.register(cmd, true)
-	_ = cmd.Flags().MarkHidden("seconds")
-	cmd.Flags().IntVar(&messages, "messages", 10_000, "messages of the process")
-	return cmd
-}
-
 func (a *app) benchAppendsCommand() *cobra.Command {
 	var (
 		flags   benchFlags

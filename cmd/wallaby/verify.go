@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wallaby-ao/wallaby/history"
+	"github.com/wallaby-ao/wallaby/internal/procs"
 )
 
 // verificationError is a history, a proof or a result that is not what it claims
@@ -35,6 +36,8 @@ finding means is in docs/formats/aolog.md.`,
   wallaby verify history.aolog --scheduler ADDRESS --operators ADDR,ADDR,ADDR --need 2`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// Whoever reads and orders records must not wait for those that check signatures.
+			procs.Spare(2)
 			in, size, closeFile, err := a.openInput(args[0])
 			if err != nil {
 				return err

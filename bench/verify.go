@@ -1,0 +1,140 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/history"
+	"github.com/wallaby-ao/wallaby/internal/procs"
+	"github.com/wallaby-ao/wallaby/log"
+	"github.com/wallaby-ao/wallaby/log/logtest"
+)
+
+// verifyRounds is how often the file and the bare signatures are checked in turns: a
+// machine's speed drifts, and the best of each is compared.
+const verifyRounds = 3
+
+// Verify makes a history file of so many messages, user and scheduler signing with
+// RSA-4096, and checks it, beside what all cores do when they check signatures and
+// nothing else.
+func Verify(ctx context.Context, messages int, progress func(string)) ([]Row, error) {
+	progress(fmt.Sprintf("signing a history of %d messages", messages))
+	file, items, err := signedHistory(ctx, messages)
+	if err != nil {
+		return nil, err
+	}
+	progress(fmt.Sprintf("verifying %d messages", messages))
+	var best, limit float64
+	var signatures uint64
+	for range verifyRounds {
+		bare, err := verifyBare(ctx, items)
+		if err != nil {
+			return nil, err
+		}
+		limit = max(limit, bare)
+		started := time.Now()
+		report, err := history.Verify(ctx, bytes.NewReader(file), history.VerifyOptions{})
+		took := time.Since(started).Seconds()
+		if err != nil {
+			return nil, err
+		}
+		if len(report.Findings) > 0 {
+			return nil, fmt.Errorf("the history that was made has a finding: %+v", report.Findings[0])
+		}
+		signatures = report.Signatures
+		best = max(best, float64(report.Signatures)/took)
+	}
+	name := fmt.Sprintf("verify, %d messages, RSA-4096", messages)
+	return []Row{
+		Higher(name, "signatures (target 0.9)", "1/s", best, "signatures alone, all cores", limit),
+		{Case: name, Metric: "messages", Unit: "1/s", Value: best * float64(messages+1) / float64(signatures)},
+	}, nil
+}
+
+// signedHistory makes the file, and gives a sample of the items in it.
+func signedHistory(ctx context.Context, messages int) (file []byte, sample []*dataitem.Item, err error) {
+	user, err := newQuickSigner(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	scheduler, err := newQuickSigner(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	nowMS := int64(1_700_000_000_000)
+	order := logtest.NewMemory(scheduler, func() time.Time { nowMS++; return time.UnixMilli(nowMS) })
+	address := dataitem.AddressOf(scheduler.Owner()).String()
+	spawn, err := dataitem.Create(processDraft(ao.ID{1}.String(), address, address, "verify"), user)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, _, err := order.Append(ctx, log.Proposal{Item: spawn}); err != nil {
+		return nil, nil, err
+	}
+	err = eachOf(ctx, procs.Cores(), messages, func(ctx context.Context, i int) error {
+		item, err := dataitem.Create(evalDraft(spawn.ID(), uint64(i)), user)
+		if err == nil {
+			_, _, err = order.Append(ctx, log.Proposal{Item: item})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var out bytes.Buffer
+	writer, err := history.NewWriter(&out, history.Header{Process: spawn.ID(), Source: history.Origin{Kind: "file"}})
+	if err != nil {
+		return nil, nil, err
+	}
+	err = order.Range(ctx, spawn.ID(), 0, uint64(messages), func(entry log.Entry) error {
+		if len(sample) < sampleItems {
+			item, err := entry.Item()
+			if err != nil {
+				return err
+			}
+			sample = append(sample, item)
+		}
+		return writer.Write(history.EntryRecord(entry))
+	})
+	err = errors.Join(err, writer.Close())
+	return out.Bytes(), sample, err
+}
+
+const (
+	// sampleItems are checked over and over for the limit.
+	sampleItems = 512
+	// bareSeconds is how long that goes on.
+	bareSeconds = 3
+)
+
+// verifyBare checks signatures on all cores and gives how many a second.
+func verifyBare(ctx context.Context, items []*dataitem.Item) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, bareSeconds*time.Second)
+	defer cancel()
+	var count atomic.Int64
+	var wrong error
+	var once sync.Once
+	var wg sync.WaitGroup
+	started := time.Now()
+	for worker := range procs.Cores() {
+		wg.Go(func() {
+			for i := worker; ctx.Err() == nil; i++ {
+				if err := items[i%len(items)].Verify(); err != nil {
+					once.Do(func() { wrong = err })
+					return
+				}
+				count.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(count.Load()) / time.Since(started).Seconds(), wrong
+}
