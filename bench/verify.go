@@ -35,7 +35,7 @@ func Verify(ctx context.Context, messages int, progress func(string)) ([]Row, er
 	var best, limit float64
 	var signatures uint64
 	for range verifyRounds {
-		bare, err := verifyBare(ctx, items)
+		bare, err := verifyBare(ctx, items, messages)
 		if err != nil {
 			return nil, err
 		}
@@ -111,13 +111,13 @@ func signedHistory(ctx context.Context, messages int) (file []byte, sample []*da
 const (
 	// sampleItems are checked over and over for the limit.
 	sampleItems = 512
-	// bareSeconds is how long that goes on.
-	bareSeconds = 3
+	// bareTimeMax is how long that goes on, or as long as the file may take.
+	bareTimeMax = 3 * time.Second
 )
 
 // verifyBare checks signatures on all cores and gives how many a second.
-func verifyBare(ctx context.Context, items []*dataitem.Item) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, bareSeconds*time.Second)
+func verifyBare(ctx context.Context, items []*dataitem.Item, messages int) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(bareTimeMax, time.Duration(messages)*time.Millisecond))
 	defer cancel()
 	var count atomic.Int64
 	var wrong error
