@@ -32,6 +32,7 @@ type checker struct {
 	epochFrom uint64 // the epoch's first nonce
 	attested  uint64 // one past the newest place that enough operators signed
 	promised  int64
+	until     *Time // what passed behind the newest place
 	claims    stretch
 	indexed   []place
 	index     *Record
@@ -100,6 +101,8 @@ func (c *checker) take(n *inspection) {
 		c.attest(n)
 	case KindSkip:
 		c.skip(n)
+	case KindTime:
+		c.time(n)
 	case KindModule:
 		c.module(n)
 	case KindNote:
@@ -164,6 +167,7 @@ func (c *checker) entry(n *inspection) {
 			a.Nonce = nonce
 		}
 	}
+	c.timed(a)
 	if sound {
 		c.signer(n, a)
 		c.inEpoch(a)

@@ -49,6 +49,7 @@ const (
 	WhatAttestation         What = "attestation"
 	WhatUnattested          What = "unattested"
 	WhatSkip                What = "skip"
+	WhatTime                What = "time"
 	WhatModule              What = "module"
 	WhatNote                What = "note"
 	WhatUnknown             What = "unknown-record"

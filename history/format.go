@@ -53,12 +53,14 @@ const (
 	// Those of proofs (docs/formats/aoproof.md), which a history has not.
 	KindCheckpoint Kind = 12 // the state that a proof begins with
 	KindStatement  Kind = 13 // what a proof says
+
+	KindTime Kind = 14 // what a process with crons saw pass behind a place
 )
 
 var kindNames = map[Kind]string{
 	KindHeader: "header", KindEntry: "entry", KindItem: "item", KindClaim: "claim", KindOpening: "opening",
 	KindAttest: "attestations", KindSkip: "skip", KindModule: "module", KindNote: "note", KindIndex: "index", KindEnd: "end",
-	KindCheckpoint: "checkpoint", KindStatement: "statement",
+	KindCheckpoint: "checkpoint", KindStatement: "statement", KindTime: "time",
 }
 
 // String names the kind.

@@ -26,6 +26,7 @@ type inspection struct {
 	attested   aolog.Attested
 	statements []statement
 	skip       aolog.Skip
+	time       Time
 	module     Module
 	note       Note
 	ended      Ended
@@ -78,6 +79,8 @@ func (n *inspection) inspect() {
 		}
 	case KindSkip:
 		n.skip, n.malformed = r.Skip()
+	case KindTime:
+		n.time, n.malformed = r.Time()
 	case KindModule:
 		if n.module, n.malformed = r.Module(); n.malformed == nil {
 			n.item = n.signed(n.module.Item)

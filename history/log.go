@@ -17,6 +17,10 @@ type Log struct {
 	head  aolog.Head
 	skips map[uint64][]aolog.Skip
 	items map[ao.ID]int64 // where items of bare assignments begin
+
+	blocks []Block
+	times  uint64 // of how many places the file says what time passed behind them
+	timed  bool   // it says so of the newest
 }
 
 var _ aolog.Log = (*Log)(nil)
@@ -45,6 +49,9 @@ func NewLogFrom(file *File, from uint64) (*Log, error) {
 		return nil, fmt.Errorf("read the end of process %s: %w", process, err)
 	}
 	l.head = aolog.HeadOf(last)
+	if err := l.readTime(); err != nil {
+		return nil, err
+	}
 	err = file.Others(KindSkip, func(r Record) error {
 		s, err := r.Skip()
 		l.skips[s.Nonce] = append(l.skips[s.Nonce], s)

@@ -38,9 +38,9 @@ func (s *su) history(w http.ResponseWriter, r *http.Request) {
 		head, err = s.Log.Head(r.Context(), process)
 		err = notFound(err, "process %s is not known to this scheduler", process)
 	}
-	teller := &historyTeller{su: s, process: process}
+	teller := &historyTeller{su: s, process: process, head: head}
 	if err == nil {
-		err = teller.prepare(from)
+		err = teller.prepare(r.Context(), from)
 	}
 	if err != nil {
 		writeError(w, r, err)
@@ -63,6 +63,8 @@ func (s *su) history(w http.ResponseWriter, r *http.Request) {
 type historyTeller struct {
 	*su
 	process  ao.ID
+	head     aolog.Head
+	crons    bool // the process has some: what time passed is told, too
 	to       *history.Writer
 	openings []aolog.Opening
 	attested []aolog.Attested
@@ -70,7 +72,19 @@ type historyTeller struct {
 	more bool
 }
 
-func (t *historyTeller) prepare(from uint64) (err error) {
+func (t *historyTeller) prepare(ctx context.Context, from uint64) (err error) {
+	first, err := t.Log.Read(ctx, t.process, 0)
+	if err != nil {
+		return err
+	}
+	if !first.IsBare() {
+		item, err := first.Item()
+		if err != nil {
+			return err
+		}
+		crons, err := ao.ParseCrons(item.Tags)
+		t.crons = err == nil && len(crons) > 0
+	}
 	if t.Sequencing == nil {
 		return nil
 	}
@@ -106,9 +120,14 @@ func (t *historyTeller) page(ctx context.Context, from, to uint64) (next uint64,
 	if err != nil && !errors.Is(err, full) {
 		return from, err
 	}
-	for _, e := range entries {
+	for i, e := range entries {
 		if err := t.entry(ctx, e); err != nil {
 			return from, err
+		}
+		if t.crons {
+			if err := t.time(ctx, e, entries[i+1:]); err != nil {
+				return from, err
+			}
 		}
 	}
 	return entries[len(entries)-1].Nonce + 1, nil
@@ -152,4 +171,35 @@ func (t *historyTeller) entry(ctx context.Context, e aolog.Entry) error {
 		}
 	}
 	return nil
+}
+
+// blocksPage is how many blocks are asked for at once.
+const blocksPage = 1024
+
+// time tells what the process's crons saw pass behind an entry: up to the next, or as
+// far as time is promised to have passed.
+func (t *historyTeller) time(ctx context.Context, e aolog.Entry, next []aolog.Entry) error {
+	passed := history.Time{Process: t.process, Nonce: e.Nonce, UntilMS: max(e.TimestampMS, t.head.PromisedMS)}
+	switch {
+	case len(next) > 0:
+		passed.UntilMS = next[0].TimestampMS
+	case e.Nonce < t.head.Nonce:
+		following, err := t.Log.Read(ctx, t.process, e.Nonce+1)
+		if err != nil {
+			return err
+		}
+		passed.UntilMS = following.TimestampMS
+	}
+	for after := e.TimestampMS; t.Blocks != nil; {
+		page, err := t.Blocks(ctx, after, passed.UntilMS, blocksPage)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		passed.Blocks = append(passed.Blocks, page...)
+		after = page[len(page)-1].TimestampMS
+	}
+	return t.to.Write(history.TimeRecord(passed))
 }

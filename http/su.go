@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/history"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
@@ -28,6 +30,8 @@ type SUOptions struct {
 	Stale aolog.Log
 	Weave Weave
 	// Sequencing answers about how processes are ordered; nil: nobody does.
+	// Blocks lists the blocks that crons see, as engine.BlockSource does; nil: none.
+	Blocks     func(ctx context.Context, afterMS, beforeMS int64, limit int) ([]history.Block, error)
 	Sequencing Sequencing
 	Address    string // of the scheduler, in the form gateways index
 	NowMS      func() int64

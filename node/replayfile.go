@@ -66,7 +66,7 @@ func ReplayFile(ctx context.Context, o FileReplay) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	e, err := engine.Open(ctx, engine.Options{
-		Log: log, DB: db.DB, Drivers: drivers, Modules: modules, Items: fileItems{log},
+		Log: log, DB: db.DB, Drivers: drivers, Modules: modules, Items: fileItems{log}, Blocks: fileBlocks{log},
 		EvaluationTimeoutMS: o.EvaluationTimeoutMS, Logger: o.Logger, Workers: 1,
 	})
 	if err != nil {
@@ -76,9 +76,12 @@ func ReplayFile(ctx context.Context, o FileReplay) (err error) {
 	return e.ReplayWith(ctx, o.File.Header().Process, o.ReplayOptions)
 }
 
-// refuseCrons says that a history does not hold what a process with crons sees: the
-// times of blocks.
+// refuseCrons says that a history does not hold what a process with crons sees: what
+// time passed behind its messages, and the blocks meanwhile.
 func refuseCrons(ctx context.Context, log *history.Log, process ao.ID) error {
+	if log.HasTime() {
+		return nil
+	}
 	entry, err := log.Read(ctx, process, 0)
 	if err != nil {
 		return err
@@ -90,7 +93,19 @@ func refuseCrons(ctx context.Context, log *history.Log, process ao.ID) error {
 	if crons, err := ao.ParseCrons(item.Tags); err != nil || len(crons) == 0 {
 		return nil // in a log, wrong tags are none
 	}
-	return ao.Errorf(ao.CodeUnprocessable, "process %s has crons, and what they see of blocks is in no history file: replay it on a node that has it, with wallaby replay %s", process, process)
+	return ao.Errorf(ao.CodeUnprocessable, "process %s has crons, and the history does not say what they saw: import it anew from a node of Wallaby that has evaluated it, or replay it there with wallaby replay %s", process, process)
+}
+
+// fileBlocks gives crons the blocks that are in a history.
+type fileBlocks struct{ log *history.Log }
+
+// Blocks lists blocks by time.
+func (b fileBlocks) Blocks(ctx context.Context, afterMS, beforeMS int64, limit int) (list []engine.Block, err error) {
+	found, err := b.log.Blocks(ctx, afterMS, beforeMS, limit)
+	for _, block := range found {
+		list = append(list, engine.Block{Height: block.Height, TimestampMS: block.TimestampMS})
+	}
+	return list, err
 }
 
 // openStore opens the engine's store, in memory if nothing is kept.

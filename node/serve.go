@@ -57,7 +57,7 @@ func (n *Node) openServers(context.Context) error {
 	base := aohttp.Base{Metrics: metrics, Logger: n.options.Logger.With().Str("pkg", "http").Logger()}
 	log := publishingLog{n.log.Linearizable(), n.gateway}
 	nowMS := func() int64 { return n.options.Now().UnixMilli() }
-	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n}, Sequencing: sequencing{n}, Address: n.SchedulerAddress(), NowMS: nowMS})
+	su := aohttp.NewSU(aohttp.SUOptions{Base: base, Log: log, Stale: n.log, Weave: weave{n}, Sequencing: sequencing{n}, Blocks: n.historyBlocks(), Address: n.SchedulerAddress(), NowMS: nowMS})
 	mu := aohttp.NewMU(aohttp.MUOptions{
 		Base: base, Log: log, Weave: weave{n}, Monitors: monitors{n}, Tracer: tracer{n.engine}, Elsewhere: n.courier, Pusher: pusher{n.engine, n},
 	})

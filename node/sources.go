@@ -11,6 +11,7 @@ import (
 	"github.com/wallaby-ao/wallaby/arweave/gateway"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
+	"github.com/wallaby-ao/wallaby/history"
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
@@ -55,6 +56,21 @@ func (b blocks) Blocks(_ context.Context, afterMS, beforeMS int64, limit int) (l
 		list = append(list, engine.Block{Height: block.Height, TimestampMS: block.Timestamp * 1000})
 	}
 	return list, nil
+}
+
+// historyBlocks gives history files the same blocks.
+func (n *Node) historyBlocks() func(ctx context.Context, afterMS, beforeMS int64, limit int) ([]history.Block, error) {
+	source := n.blocks()
+	if source == nil {
+		return nil
+	}
+	return func(ctx context.Context, afterMS, beforeMS int64, limit int) (list []history.Block, err error) {
+		found, err := source.Blocks(ctx, afterMS, beforeMS, limit)
+		for _, block := range found {
+			list = append(list, history.Block{Height: block.Height, TimestampMS: block.TimestampMS})
+		}
+		return list, err
+	}
 }
 
 // items gives the engine what a bare assignment names: a message of this

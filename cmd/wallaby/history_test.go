@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/history"
 	"github.com/wallaby-ao/wallaby/node"
@@ -320,12 +322,119 @@ func TestABarSaysHowFarItIs(t *testing.T) {
 
 // TestAHistoryWithCronsIsNotReplayedWithoutBlocks: what ticks see of blocks is in no
 // file, so a result of them would prove nothing.
-func TestAHistoryWithCronsIsNotReplayedWithoutBlocks(t *testing.T) {
-	n, dir := openAosNode(t, nil)
-	process := mustRun(t, "spawn", "aos2_0_6", "--tag", "Cron-Interval=1-hour")
+// TestAHistoryWithCronsIsReplayed has crons of time and of blocks run between messages
+// and behind the last one, and runs the file again without the node.
+func TestAHistoryWithCronsIsReplayed(t *testing.T) {
+	var aheadMS atomic.Int64
+	n, dir := openAosNode(t, func(o *node.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(aheadMS.Load()) * time.Millisecond) }
+	})
+	gateway := n.Info().URLs.Gateway
+	process := mustRun(t, "spawn", "aos2_0_6", "--tag", "Cron-Interval=10-minutes", "--tag", "Cron-Interval=3-blocks", "--tag", "Cron-Tag-Action=Tick")
+	count := "Handlers.prepend('tick', 'Tick', function(m) Ticks = (Ticks or 0) * 3 + m['Block-Height'] + m.Timestamp % 1000 return 'continue' end)"
+	mustRun(t, "send", process, "--action", "Eval", "--data", count, "--wait")
+	mustRun(t, "monitor", process)
+	for range 3 {
+		aheadMS.Add(25 * 60 * 1000)
+		mustRun(t, "send", process, "--action", "Eval", "--data", "return Ticks", "--wait")
+	}
+	aheadMS.Add(45 * 60 * 1000)
+	// What time was promised to pass is evaluated.
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var crons []node.CronsInfo
+		mustDecode(t, mustRun(t, "cron", "list", "-o", "json"), &crons)
+		if len(crons) == 1 && crons[0].Behind == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the crons are still behind: %+v", crons)
+		}
+	}
 	file := filepath.Join(dir, "history.aolog")
-	mustRun(t, "import", process, "--from", n.Info().URLs.Gateway, "--module", "--out", file)
-	if failed := runCommand(t, "", "replay", file); failed.code != exitError || !strings.Contains(failed.stderr, "wallaby replay "+process) {
-		t.Errorf("a replay: %+v", failed)
+	mustRun(t, "import", process, "--from", gateway, "--module", "--out", file)
+	var report history.Report
+	mustDecode(t, mustRun(t, "verify", file, "-o", "json"), &report)
+	if len(report.Findings) != 0 {
+		t.Errorf("findings: %+v", report.Findings)
+	}
+	if text := mustRun(t, "replay", file, "--against", gateway); !strings.Contains(text, "equal: every result") {
+		t.Errorf("a replay:\n%s", text)
+	}
+	var own ao.StateRoot
+	mustDecode(t, mustRun(t, "state", process, "-o", "json"), &own)
+	if text := mustRun(t, "replay", file); own.Tick == 0 || !strings.Contains(text, own.Root.String()) {
+		t.Errorf("the node's state is %+v, and a replay came to\n%s", own, text)
+	}
+
+	// No blocks behind one message, and the replay comes to something else.
+	other := filepath.Join(dir, "other.aolog")
+	rewriteTimes(t, file, other, func(passed *history.Time) {
+		if passed.Nonce == 2 {
+			passed.Blocks = nil
+		}
+	})
+	if differs := runCommand(t, "", "replay", other, "--against", gateway); differs.code != exitVerification {
+		t.Errorf("without blocks: %+v", differs)
+	}
+	// What contradicts the log is found.
+	for what, change := range map[string]func(*history.Time){
+		"until":       func(passed *history.Time) { passed.UntilMS += 60_000 },
+		"it is about": func(passed *history.Time) { passed.Process = ao.ID{1} },
+		"blocks that are not": func(passed *history.Time) {
+			passed.Blocks = append(passed.Blocks[1:], passed.Blocks[0])
+		},
+		"blocks between": func(passed *history.Time) { passed.Blocks[0].TimestampMS -= 3_600_000 },
+	} {
+		rewriteTimes(t, file, other, func(passed *history.Time) {
+			if passed.Nonce == 2 {
+				change(passed)
+			}
+		})
+		found := runCommand(t, "", "verify", other)
+		if found.code != exitVerification || !strings.Contains(found.stdout, what) {
+			t.Errorf("%s: %+v", what, found)
+		}
+	}
+	// Without a record of time there is no telling.
+	rewriteTimes(t, file, other, nil)
+	if failed := runCommand(t, "", "replay", other); failed.code != exitError || !strings.Contains(failed.stderr, "wallaby replay "+process) {
+		t.Errorf("without time: %+v", failed)
+	}
+}
+
+// rewriteTimes writes a history again with its records of time changed; nil leaves
+// them out.
+func rewriteTimes(t *testing.T, from, to string, change func(*history.Time)) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := history.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w, err := history.NewWriter(&out, reader.Header())
+	for err == nil {
+		var r history.Record
+		if r, err = reader.Next(); err != nil || r.Kind == history.KindIndex {
+			break
+		}
+		if r.Kind == history.KindTime {
+			if change == nil {
+				continue
+			}
+			passed, timeErr := r.Time()
+			if timeErr != nil {
+				t.Fatal(timeErr)
+			}
+			change(&passed)
+			r = history.TimeRecord(passed)
+		}
+		err = w.Write(r)
+	}
+	if err := errors.Join(err, w.Close(), os.WriteFile(to, out.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
 	}
 }
