@@ -19,7 +19,7 @@ type Header struct {
 
 // Origin is where a history was taken from. Nobody vouches for it.
 type Origin struct {
-	Kind string `json:"kind"` // wallaby, su, hyperbeam or file
+	Kind string `json:"kind"` // wallaby, su, hyperbeam, arweave or file
 	URL  string `json:"url,omitempty"`
 }
 

@@ -65,13 +65,26 @@ func assignments(scheduler ao.ID, tags ...dataitem.Tag) Search {
 // order. It ends with an error at a place that is missing although a later one is
 // there, that was given twice, or that does not follow the one before it.
 func (a *Archive) Recover(ctx context.Context, scheduler ao.ID, process ao.ID, head aolog.Head, started bool, fn func(Recovered) error) error {
-	newest, any, err := a.newest(ctx, scheduler, process)
-	if err != nil || !any {
-		return err
-	}
 	next := uint64(0)
 	if started {
 		next = head.Nonce + 1
+	}
+	return a.Places(ctx, scheduler, process, next, func(place Recovered) error {
+		if refused := (aolog.Sequencer{}).Check(head, started, place.Entry); refused != nil {
+			return ao.Errorf(ao.CodeConflict, "nonce %d of process %s does not follow the one before it: %w", place.Entry.Nonce, process, refused)
+		}
+		head, started = aolog.HeadOf(place.Entry), true
+		return fn(place)
+	})
+}
+
+// Places calls fn for the places of a process from a nonce on, in order, and does not
+// ask whether one follows the other. It ends with an error at a place that is missing
+// although a later one is there, or that was given twice.
+func (a *Archive) Places(ctx context.Context, scheduler ao.ID, process ao.ID, next uint64, fn func(Recovered) error) error {
+	newest, any, err := a.newest(ctx, scheduler, process)
+	if err != nil || !any {
+		return err
 	}
 	for {
 		window, err := a.window(ctx, scheduler, process, next)
@@ -92,13 +105,10 @@ func (a *Archive) Recover(ctx context.Context, scheduler ao.ID, process ao.ID, h
 			return err
 		}
 		for _, place := range places {
-			if refused := (aolog.Sequencer{}).Check(head, started, place.Entry); refused != nil {
-				return ao.Errorf(ao.CodeConflict, "nonce %d of process %s does not follow the one before it: %w", place.Entry.Nonce, process, refused)
-			}
 			if err := fn(place); err != nil {
 				return err
 			}
-			head, started, next = aolog.HeadOf(place.Entry), true, place.Entry.Nonce+1
+			next = place.Entry.Nonce + 1
 		}
 		if len(window) < windowEntries {
 			return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/history"
 	aohttp "github.com/wallaby-ao/wallaby/http"
+	"github.com/wallaby-ao/wallaby/node"
 )
 
 // importFlags are those of the command import.
@@ -28,19 +29,21 @@ type importFlags struct {
 func (a *app) importCommand() *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
-		Use:   "import PROCESS --from URL|FILE.aolog",
+		Use:   "import PROCESS --from URL|FILE.aolog|arweave",
 		Short: "Get a process's whole history, to verify and replay it here",
 		Long: `import writes a process's log to a history file: the process, every message and
 every assignment, as they were signed. A Wallaby node gives them byte for byte, and
 with them epochs and operators' signatures. Of the JSON of a reference scheduler
 they are put together again; where that does not give what was signed, a gateway is
 asked, and if it does not help, the file says so and verify names it. A HyperBEAM
-node's JSON leaves out what was signed of assignments.
+node's JSON leaves out what was signed of assignments. From Arweave comes what its
+scheduler has settled there, found through a gateway.
 
 A file that is there already is continued. Nothing is believed here: run wallaby
 verify.`,
 		Example: `  wallaby import PID --from http://127.0.0.1:4000 --module
   wallaby import PID --from https://su-router.ao-testnet.xyz --gateway https://arweave.net --out token.aolog
+  wallaby import PID --from arweave --gateway https://arweave.net
   wallaby import PID --from http://127.0.0.1:4000 --out - | ssh auditor 'cat > token.aolog'`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,16 +52,16 @@ verify.`,
 				return err
 			}
 			if f.from == "" {
-				return usageError{errors.New("say where the history is with --from: the URL of a node or a scheduler, or a file")}
+				return usageError{errors.New("say where the history is with --from: the URL of a node or a scheduler, a file, or arweave")}
 			}
 			return a.importHistory(cmd.Context(), process, f)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.from, "from", "", "the `URL` of a Wallaby node, a reference scheduler or a HyperBEAM node, or a history file")
+	flags.StringVar(&f.from, "from", "", "the `URL` of a Wallaby node, a reference scheduler or a HyperBEAM node, a history file, or arweave")
 	flags.StringVar(&f.kind, "kind", "", "what it is, if it should not be asked: `KIND` wallaby, su or hyperbeam")
 	flags.StringVar(&f.out, "out", "history.aolog", "write to this `FILE`; - for standard output")
-	flags.StringVar(&f.gateway, "gateway", "", "ask this Arweave gateway, by its `URL`, for what the source does not give exactly (default a Wallaby node's own)")
+	flags.StringVar(&f.gateway, "gateway", "", "ask this Arweave gateway, by its `URL`, for what the source does not give exactly (default a Wallaby node's own), or for everything, with --from arweave (default "+defaultGateway+")")
 	flags.BoolVar(&f.module, "module", false, "put the module in as well, so that the file can be replayed without a network")
 	return cmd
 }
@@ -102,6 +105,9 @@ func (a *app) importHistory(ctx context.Context, process ao.ID, f importFlags) (
 // items is the gateway to ask.
 func (f importFlags) items() *aohttp.GatewayItems {
 	base := f.gateway
+	if base == "" && f.from == fromArweave {
+		base = defaultGateway
+	}
 	if base == "" && f.isURL() {
 		base = strings.TrimSuffix(strings.TrimRight(f.from, "/"), "/su")
 	}
@@ -115,7 +121,16 @@ func (f importFlags) isURL() bool {
 	return strings.HasPrefix(f.from, "http://") || strings.HasPrefix(f.from, "https://")
 }
 
+// fromArweave is the source that is no URL and no file.
+const (
+	fromArweave    = "arweave"
+	defaultGateway = "https://arweave.net"
+)
+
 func (f importFlags) source(ctx context.Context, process ao.ID, items *aohttp.GatewayItems) (history.Source, error) {
+	if f.from == fromArweave {
+		return node.NewWeaveHistory(items.Gateway.BaseURL)
+	}
 	if !f.isURL() {
 		return history.FileSource{Path: f.from, Open: func() (io.ReadCloser, error) { return os.Open(f.from) }}, nil
 	}

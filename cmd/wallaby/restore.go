@@ -37,7 +37,7 @@ their group; a node that is restored is alone.`,
 		Example: "  wallaby restore --from arweave --gateway https://arweave.net --data-dir .wallaby",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if from != "arweave" {
+			if from != fromArweave {
 				return usageError{fmt.Errorf("say where from: --from arweave, not %q", from)}
 			}
 			if options.Gateway == "" {
