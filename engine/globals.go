@@ -10,8 +10,10 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 )
 
+// GlobalsCode is Lua that an Eval has an aos process tell its globals with.
+//
 //go:embed globals.lua
-var globalsCode string
+var GlobalsCode string
 
 // globals gives the Lua globals of an aos process as a JSON object, by asking a copy of
 // it with an Eval of its owner; nil if it does not answer as aos does.
@@ -26,7 +28,7 @@ func (r *replayer) globals(ctx context.Context, l *live) []byte {
 			r.engine.options.Logger.Warn().Str("pkg", "engine").Err(err).Msg("close a copy of a replayed process")
 		}
 	}()
-	message := DryRunMessage{Owner: l.process.Address(), Data: &globalsCode, Tags: dataitem.Tags{{Name: "Action", Value: "Eval"}}}
+	message := DryRunMessage{Owner: l.process.Address(), Data: &GlobalsCode, Tags: dataitem.Tags{{Name: "Action", Value: "Eval"}}}
 	output, err := copied.handle(ctx, appendDryRunMessage(nil, r.state.Process, message, l.last.timestampMS, l.last.blockHeight))
 	if err != nil {
 		return nil
@@ -35,16 +37,19 @@ func (r *replayer) globals(ctx context.Context, l *live) []byte {
 	if err != nil {
 		return nil
 	}
+	return ParseGlobals(answer.result)
+}
+
+// ParseGlobals gives what GlobalsCode has told, as a JSON object of texts; an empty one
+// if that is not how the process answers.
+func ParseGlobals(result ao.Result) []byte {
 	values := map[string]string{}
-	for line := range strings.SplitSeq(evalText(answer.result), "\n") {
+	for line := range strings.SplitSeq(evalText(result), "\n") {
 		if name, value, ok := strings.Cut(line, " = "); ok {
 			values[name] = value
 		}
 	}
-	b, err := json.Marshal(values)
-	if err != nil {
-		return nil
-	}
+	b, _ := json.Marshal(values) // texts
 	return b
 }
 

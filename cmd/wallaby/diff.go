@@ -56,7 +56,8 @@ Two histories are first compared by their hash chains, by bisection. If they are
 and the machines are two, both run side by side, and where their states part, which may
 be before any result shows it, diff tells the pages of memory that differ, and of an aos
 process the Lua globals. Nodes are asked for digests of their results, by bisection: of
-n results 1 + log2(n) times. A compute unit without digests, and a file of results, are
+n results 1 + log2(n) times; and of two nodes the roots of states are compared in the
+same way, and where they part, their memories and Lua globals. A compute unit without digests, and a file of results, are
 compared with a history, result by result.
 
 With a difference the exit code is 3.`,

@@ -185,7 +185,7 @@ func resultsOf(t *testing.T, base, process string, count uint64) (results []engi
 		t.Fatal(err)
 	}
 	for nonce := range count {
-		message, result, err := unit{base, id}.result(t.Context(), nonce)
+		message, result, err := unit{base, base, id}.result(t.Context(), nonce)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -87,6 +87,7 @@ type digester interface {
 
 // unit is a compute unit that gives digests.
 type unit struct {
+	node    string // the URL that was named
 	base    string
 	process ao.ID
 }

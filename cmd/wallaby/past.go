@@ -142,6 +142,11 @@ func (a *app) ownerOf(ctx context.Context, process ao.ID) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return ownerIn(list, process)
+}
+
+// ownerIn gives it out of the first page of the process's log.
+func ownerIn(list connect.ListJSON, process ao.ID) (string, error) {
 	if len(list.Edges) == 0 || list.Edges[0].Node.Message == nil {
 		return "", ao.Errorf(ao.CodeNotFound, "the log of process %s does not begin with the process: name its owner with --owner", process)
 	}
