@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { otherWallets } from '../lib/wallets.mjs'
+import { damages } from './damages.mjs'
 import { Economy } from './token.mjs'
 
 const VERIFICATION_FAILED = 3
@@ -71,6 +72,21 @@ export async function history (suite, world) {
     const { findings } = await verified('altered.aolog', VERIFICATION_FAILED)
     const { head } = await verified('0.aolog')
     assert.deepEqual(findings.filter(f => f.severity === 'wrong').map(f => [f.nonce, f.what]), [[head, 'damaged']])
+
+    // In every way that somebody may alter it, with checksums that fit.
+    const ways = damages(good, readFileSync(file('1.aolog')))
+    assert.ok(ways.length >= 30)
+    const unnamed = []
+    for (const [name, bytes, expected] of ways) {
+      writeFileSync(file('damaged.aolog'), bytes)
+      const wrong = (await verified('damaged.aolog', VERIFICATION_FAILED)).findings.filter(f => f.severity === 'wrong')
+      const named = wrong.map(f => `${f.what} ${f.nonce}`)
+      const first = expected.some(([what, nonce]) => named[0] === `${what} ${nonce}`)
+      if (!first || !expected.every(([what, nonce]) => named.includes(`${what} ${nonce}`))) unnamed.push(`${name}: ${named.join(', ')}`)
+    }
+    assert.deepEqual(unnamed, [])
+    await verified('0.aolog')
+    await wallaby(VERIFICATION_FAILED, 'verify', file('0.aolog'), '--scheduler', 'A'.repeat(43))
 
     const lines = readFileSync(file('0.jsonl'), 'utf8').trimEnd().split('\n')
     const lied = JSON.parse(lines[5])
