@@ -40,6 +40,13 @@ func TestReadme(t *testing.T) {
 	runPage(t, "README.md")
 }
 
+// TestPages does the same for pages that show what is done step by step.
+func TestPages(t *testing.T) {
+	for _, page := range []string{"AUDIT.md"} {
+		t.Run(page, func(t *testing.T) { runPage(t, filepath.Join("docs", page)) })
+	}
+}
+
 // TestCommandsOfPagesExist holds every command and flag in the documentation to what
 // there is, also where nothing is run.
 func TestCommandsOfPagesExist(t *testing.T) {
