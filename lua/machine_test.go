@@ -9,7 +9,6 @@ import (
 
 	"github.com/wallaby-ao/wallaby/lua"
 	"github.com/wallaby-ao/wallaby/vm"
-	"github.com/wallaby-ao/wallaby/vm/wazero"
 )
 
 // runtime gives the built runtime, or skips the test.
@@ -29,32 +28,10 @@ type guest struct {
 	t       testing.TB
 	process vm.Process
 	env     []byte
+	handle  func(message, env []byte) (string, error) // if it is no machine of ours
 }
 
-func start(t testing.TB, module []byte) *guest {
-	t.Helper()
-	driver, err := wazero.NewDriver(wazero.Options{CacheDir: cacheDir(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	loaded, err := driver.Load(t.Context(), vm.Source{Format: lua.Format, Bytes: module})
-	if err != nil {
-		t.Fatal(err)
-	}
-	process, err := loaded.New(t.Context(), vm.Config{MemoryLimitBytes: 256 << 20}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := process.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := driver.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &guest{t: t, process: process, env: []byte(`{}`)}
-}
+func start(t testing.TB, module []byte) *guest { return startAs(t, lua.Format, module) }
 
 // cacheDir is shared by the tests of one run.
 func cacheDir(t testing.TB) string {
@@ -68,6 +45,13 @@ func cacheDir(t testing.TB) string {
 // answer gives the response to a message.
 func (g *guest) answer(message string) string {
 	g.t.Helper()
+	if g.handle != nil {
+		text, err := g.handle([]byte(message), g.env)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		return text
+	}
 	output, err := g.process.Handle(context.Background(), vm.Call{Message: []byte(message), Env: g.env, GasLimit: gas})
 	if err != nil {
 		g.t.Fatal(err)

@@ -28,6 +28,14 @@ void caught(void) { threw = 0; }
 /* A packer knows the runtime by this. */
 EXPORT(wallaby_lua_runtime) int runtime_version(void) { return 1; }
 
+/* By this the reference loader's invoke_vii calls. */
+EXPORT(dynCall_vii) void call_two(void (*function)(void *, void *), void *first, void *second) { function(first, second); }
+
+/* Where the stack ends: emscripten's glue and hosts put marks there. */
+extern char __data_end;
+EXPORT(emscripten_stack_init) void stack_init(void) {}
+EXPORT(emscripten_stack_get_end) uintptr_t stack_end(void) { return ((uintptr_t)&__data_end + 15) & ~(uintptr_t)15; }
+
 EXPORT(malloc) void *exported_malloc(size_t bytes) { return malloc(bytes); }
 EXPORT(free) void exported_free(void *at) { free(at); }
 
@@ -84,8 +92,10 @@ static int source(lua_State *L) {
 	size_t bytes;
 	const char *name = luaL_checklstring(L, 1, &bytes);
 	struct file file;
-	if (!bundle_find(name, (uint32_t)bytes, &file))
-		return 0;
+	if (!bundle_find(name, (uint32_t)bytes, &file)) {
+		lua_pushnil(L);
+		return 1;
+	}
 	lua_pushlstring(L, file.text, file.text_bytes);
 	return 1;
 }
@@ -170,7 +180,7 @@ static const char *failure(lua_State *L, const char *what) {
 	lua_getfield(L, LUA_REGISTRYINDEX, "wallaby.json_encode");
 	lua_pushfstring(L, "%s: %s", what, lua_tostring(L, -2));
 	lua_call(L, 1, 1);
-	lua_pushfstring(L, "{\"ok\":true,\"response\":{\"Error\":%s,\"Messages\":[],\"Spawns\":[],\"Assignments\":[],\"Output\":[]}}", lua_tostring(L, -1));
+	lua_pushfstring(L, "{\"ok\":true,\"response\":{\"Error\":%s,\"Messages\":[],\"Spawns\":[],\"Assignments\":[]}}", lua_tostring(L, -1));
 	const char *text = keep(L);
 	lua_settop(L, 0);
 	return text;

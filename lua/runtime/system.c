@@ -9,6 +9,25 @@
 
 int64_t now_seconds;
 
+__attribute__((import_module("env"), import_name("emscripten_resize_heap")))
+int resize_heap(size_t bytes);
+
+/* The host grows the memory: a JavaScript host has to know of it. It may give more than
+   was asked for, which the next calls use up. */
+void *sbrk(intptr_t increment) {
+	static uintptr_t top;
+	uintptr_t have = (uintptr_t)__builtin_wasm_memory_size(0) * 65536;
+	if (!top)
+		top = have;
+	if (increment < 0 || (top + (uintptr_t)increment > have && !resize_heap(top + (uintptr_t)increment))) {
+		errno = ENOMEM;
+		return (void *)-1;
+	}
+	uintptr_t old = top;
+	top += (uintptr_t)increment;
+	return (void *)old;
+}
+
 time_t time(time_t *to) {
 	if (to)
 		*to = (time_t)now_seconds;
