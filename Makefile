@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GO FUZZTIME STATICCHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build plugins modules test unit race lint fuzz e2e test-system test-arlocal bench bench-vm peers clean
+.PHONY: help dev build plugins runtime modules test unit race lint fuzz e2e test-system test-arlocal bench bench-vm peers clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ dev: ## start a node with real aos modules on 127.0.0.1:4000 (ARGS="--port-base 
 
 build: ## build the static binary bin/wallaby
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/wallaby ./cmd/wallaby
+
+runtime: ## build the Lua runtime lua/runtime.wasm (installs clang, lld and wasi-libc)
+	@scripts/runtime.sh
 
 modules: ## fetch the pinned aos modules into testdata/modules
 	@scripts/fetch-modules.sh

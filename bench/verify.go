@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -15,7 +14,6 @@ import (
 	"github.com/wallaby-ao/wallaby/history"
 	"github.com/wallaby-ao/wallaby/internal/procs"
 	"github.com/wallaby-ao/wallaby/log"
-	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
 // verifyRounds is how often the file and the bare signatures are checked in turns: a
@@ -69,21 +67,15 @@ func signedHistory(ctx context.Context, messages int) (file []byte, sample []*da
 	if err != nil {
 		return nil, nil, err
 	}
-	nowMS := int64(1_700_000_000_000)
-	order := logtest.NewMemory(scheduler, func() time.Time { nowMS++; return time.UnixMilli(nowMS) })
 	address := dataitem.AddressOf(scheduler.Owner()).String()
 	spawn, err := dataitem.Create(processDraft(ao.ID{1}.String(), address, address, "verify"), user)
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, _, err := order.Append(ctx, log.Proposal{Item: spawn}); err != nil {
-		return nil, nil, err
-	}
-	err = eachOf(ctx, procs.Cores(), messages, func(ctx context.Context, i int) error {
-		item, err := dataitem.Create(evalDraft(spawn.ID(), uint64(i)), user)
-		if err == nil {
-			_, _, err = order.Append(ctx, log.Proposal{Item: item})
-		}
+	items := make([]*dataitem.Item, messages+1)
+	items[0] = spawn
+	err = eachOf(ctx, procs.Cores(), messages, func(_ context.Context, i int) (err error) {
+		items[i+1], err = dataitem.Create(evalDraft(spawn.ID(), uint64(i)), user)
 		return err
 	})
 	if err != nil {
@@ -94,19 +86,30 @@ func signedHistory(ctx context.Context, messages int) (file []byte, sample []*da
 	if err != nil {
 		return nil, nil, err
 	}
-	err = order.Range(ctx, spawn.ID(), 0, uint64(messages), func(entry log.Entry) error {
-		if len(sample) < sampleItems {
-			item, err := entry.Item()
-			if err != nil {
-				return err
-			}
-			sample = append(sample, item)
+	var head log.Head
+	for i, item := range items {
+		proposal := log.Proposal{Process: spawn.ID(), Message: item.ID()}
+		if i == 0 {
+			proposal.Message = ao.ID{}
 		}
-		return writer.Write(history.EntryRecord(entry))
-	})
-	err = errors.Join(err, writer.Close())
-	return out.Bytes(), sample, err
+		next := log.Sequencer{}.Step(head, i > 0, proposal, firstMS+int64(i), 1)
+		entry, err := log.SignEntry(next, item, [32]byte{}, scheduler)
+		if err == nil {
+			err = writer.Write(history.EntryRecord(entry))
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		head = log.HeadOf(entry)
+	}
+	if err := writer.Close(); err != nil {
+		return nil, nil, err
+	}
+	return out.Bytes(), items[:min(len(items), sampleItems)], nil
 }
+
+// firstMS is when the history begins.
+const firstMS = 1_700_000_000_000
 
 const (
 	// sampleItems are checked over and over for the limit.

@@ -10,6 +10,9 @@ modules=testdata/modules
 if ! scripts/fetch-modules.sh; then
 	echo "dev: starting without the modules that are missing; add your own with --module FILE.wasm" >&2
 fi
+if ! scripts/runtime.sh; then
+	echo "dev: wallaby build needs the Lua runtime; all else works without it" >&2
+fi
 if command -v npm >/dev/null && [ ! -d e2e/node_modules ]; then
 	(cd e2e && npm ci --ignore-scripts --no-audit --no-fund --silent) ||
 		echo "dev: aoconnect was not installed in e2e/; the node does not need it" >&2

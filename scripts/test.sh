@@ -32,6 +32,13 @@ setup() {
 	else
 		skip "setup: plugins" "there is no C compiler; wasmer and wasmtime are not compared"
 	fi
+	if scripts/runtime.sh; then
+		check "setup: Lua runtime" test -f lua/runtime.wasm
+	elif command -v apt-get >/dev/null; then
+		check "setup: Lua runtime" scripts/runtime.sh
+	else
+		skip "setup: Lua runtime" "it is built with Debian's packages; processes of our own Lua are not tested"
+	fi
 	if ! have_node; then
 		skip "setup: aos modules and npm packages" "node and npm are missing; tests that need them skip"
 		return

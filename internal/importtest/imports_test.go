@@ -24,7 +24,7 @@ var table = []level{
 	{6, []string{"cmd/wallaby", "bench", "system", "vm/plugin/example"}},
 	{5, []string{"node"}},
 	{4, []string{"http", "messenger", "proof"}},
-	{3, []string{"engine", "raft", "courier", "history", "settlement", "vm/wazero", "vm/plugin"}},
+	{3, []string{"lua", "engine", "raft", "courier", "history", "settlement", "vm/wazero", "vm/plugin"}},
 	{2, []string{"connect", "diff", "log", "log/logtest", "vm/wasm", "vm/wasm/binary", "vm/vmtest"}},
 	{1, []string{"ao", "vm", "vm/stateroot", "arweave", "arweave/gateway", "internal/lsm"}},
 	{0, []string{"dataitem", "internal/*"}},
