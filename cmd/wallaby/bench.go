@@ -28,7 +28,7 @@ func (a *app) benchCommand() *cobra.Command {
 peer does. A ratio above 1 means that wallaby is better. Use a quiet machine.`,
 	}
 	cmd.AddCommand(
-		a.benchNodeCommand(), a.benchReplayCommand(), a.benchVMCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchLogCommand(),
+		a.benchNodeCommand(), a.benchReplayCommand(), a.benchLuaCommand(), a.benchVMCommand(), a.benchAppendsCommand(), a.benchSequencingCommand(), a.benchLogCommand(),
 		a.benchMemoryCommand(), a.benchPushCommand(), a.benchScaleCommand(), a.benchLogLoadCommand(), a.benchFillCommand(),
 	)
 	return cmd

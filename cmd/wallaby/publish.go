@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/node"
+	"github.com/wallaby-ao/wallaby/project"
 )
 
 func (a *app) publishCommand() *cobra.Command {
@@ -18,13 +20,17 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:   "publish FILE.wasm",
 		Short: "Publish a module and print its id",
 		Long: `publish signs a module with your wallet and uploads it. The module's format is
-read from the file; --tag overrides any of the tags it is given.`,
+read from the file, its limits from the wallaby.yaml beside it if there is one, and
+--tag overrides any of the tags it is given.`,
 		Example: `  wallaby publish process.wasm
   wallaby publish process.wasm --tag Memory-Limit=500-mb --tag Name=my-module`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tags, err := parseTags(tagFlags)
 			if err != nil {
+				return err
+			}
+			if tags, err = withProjectTags(args[0], tags); err != nil {
 				return err
 			}
 			wasm, err := os.ReadFile(args[0])
@@ -51,6 +57,24 @@ read from the file; --tag overrides any of the tags it is given.`,
 	}
 	cmd.Flags().StringArrayVar(&tagFlags, "tag", nil, "add a tag `NAME=VALUE` (repeatable)")
 	return cmd
+}
+
+// withProjectTags adds the tags that the project sets whose output a file is.
+func withProjectTags(file string, tags dataitem.Tags) (dataitem.Tags, error) {
+	dir := filepath.Dir(file)
+	if _, err := os.Stat(filepath.Join(dir, project.FileName)); err != nil {
+		return tags, nil
+	}
+	p, err := project.Open(dir)
+	if err != nil || filepath.Base(file) != p.Output {
+		return tags, err
+	}
+	for _, tag := range p.Tags() {
+		if !tags.Has(tag.Name) {
+			tags = append(tags, tag)
+		}
+	}
+	return tags, nil
 }
 
 func (a *app) spawnCommand() *cobra.Command {

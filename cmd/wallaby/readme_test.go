@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/internal/transcript"
+	"github.com/wallaby-ao/wallaby/lua"
 )
 
 // asCommand has the test's binary be wallaby, so that what a page shows is run on
@@ -144,6 +145,9 @@ func runSession(t *testing.T, blocks []transcript.Block) {
 	for _, block := range blocks {
 		if block.Needs == "plugins" && !s.hasPlugins() {
 			t.Skipf("SKIPPED: the block at line %d needs bin/wallaby-vm-wasmtime: run make plugins", block.Line)
+		}
+		if _, err := lua.Runtime(); block.Needs == "runtime" && err != nil {
+			t.Skipf("SKIPPED: the block at line %d: %v", block.Line, err)
 		}
 		for _, step := range append(block.Before, block.Steps...) {
 			output, status := s.run(step)

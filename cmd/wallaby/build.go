@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wallaby-ao/wallaby/project"
+)
+
+func (a *app) initCommand() *cobra.Command {
+	var lang string
+	cmd := &cobra.Command{
+		Use:   "init DIR",
+		Short: "Begin a process of your own",
+		Long: `init makes a directory with a small process, which wallaby build makes a module of.
+The directory's name becomes the project's.`,
+		Example: "  wallaby init my-token",
+		Args:    exactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := project.Init(args[0], lang); err != nil {
+				return usageError{err}
+			}
+			fmt.Fprintf(a.stdout, "%s holds a process that counts: cd %s && wallaby build\n", args[0], args[0])
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&lang, "lang", "lua", "the `LANGUAGE` to write it in: lua")
+	return cmd
+}
+
+func (a *app) buildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "build [DIR]",
+		Short: "Make a module of a process in Lua, without a compiler",
+		Long: `build puts the Lua files of a directory into Wallaby's Lua runtime. The process
+begins with process.lua or main.lua; lib/shop.lua is required as "lib.shop". Tests
+(*_test.lua, test/) and hidden directories are left out. wallaby.yaml, if there is
+one, names the module's limits and its file.`,
+		Example: "  wallaby build\n  wallaby build my-token",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			begun := time.Now()
+			p, err := project.Open(dir)
+			if err != nil {
+				return err
+			}
+			built, err := p.Build(cmd.Context(), moduleCacheDir())
+			if err != nil {
+				return fmt.Errorf("build %s: %w", dir, err)
+			}
+			took := time.Since(begun)
+			if a.output == outputJSON {
+				return a.printJSON(built)
+			}
+			fmt.Fprintf(a.stdout, "%s: %d files, %d bytes, in %d ms\n", built.Path, built.Files, built.Bytes, took.Milliseconds())
+			return nil
+		},
+	}
+}

@@ -1,0 +1,151 @@
+package project
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/wallaby-ao/wallaby/lua"
+	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/wazero"
+)
+
+// Built is a module that was made.
+type Built struct {
+	Path  string `json:"path"`
+	Files int    `json:"files"`
+	Bytes int    `json:"bytes"`
+}
+
+// SyntaxError lists the files that are no Lua, each as "file:line: what".
+type SyntaxError struct{ Problems []string }
+
+// Error gives them one after the other.
+func (e *SyntaxError) Error() string { return strings.Join(e.Problems, "; ") }
+
+// Build makes the module and writes it. The compiled runtime, which checks that all files
+// are Lua, is kept in cacheDir; "" keeps nothing.
+func (p *Project) Build(ctx context.Context, cacheDir string) (b Built, err error) {
+	files, err := p.luaFiles()
+	if err != nil {
+		return b, err
+	}
+	runtime, err := lua.Runtime()
+	if err != nil {
+		return b, err
+	}
+	if err := checkSyntax(ctx, runtime, files, cacheDir); err != nil {
+		return b, err
+	}
+	module, err := lua.Module(runtime, files)
+	if err != nil {
+		return b, err
+	}
+	b = Built{Path: filepath.Join(p.Dir, p.Output), Files: len(files), Bytes: len(module)}
+	if err := os.WriteFile(b.Path, module, 0o644); err != nil {
+		return b, fmt.Errorf("write the module: %w", err)
+	}
+	return b, nil
+}
+
+// luaFiles reads the project's Lua files, by the names by which they are required: a
+// directory's files with its name and a dot before them. Tests, and what lies in hidden
+// directories, are left out.
+func (p *Project) luaFiles() (lua.Files, error) {
+	files := lua.Files{}
+	err := filepath.WalkDir(p.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := entry.Name()
+		if entry.IsDir() {
+			if path != p.Dir && (strings.HasPrefix(base, ".") || base == "test" || base == "node_modules") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(base, ".lua") || strings.HasSuffix(base, "_test.lua") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(p.Dir, path)
+		if err != nil {
+			return err
+		}
+		name := strings.ReplaceAll(strings.TrimSuffix(filepath.ToSlash(relative), ".lua"), "/", ".")
+		if _, taken := files[name]; taken {
+			return fmt.Errorf("%s: another file is called %s, too", path, name)
+		}
+		files[name] = text
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the project's files: %w", err)
+	}
+	if files["process"] == nil && files["main"] == nil {
+		return nil, fmt.Errorf("%s has no process.lua, nor main.lua: a process begins with one; wallaby init makes an example", p.Dir)
+	}
+	return files, nil
+}
+
+// checker loads every file that it is given, and answers with what is wrong.
+var checker = lua.Files{".boot": []byte(`
+local native = require("native")
+return function(message)
+	local problems = {}
+	for name, text in pairs(native.json_decode(message)) do
+		local _, problem = load(native.base64_decode(text), "@" .. name:gsub("%.", "/") .. ".lua", "t")
+		problems[#problems + 1] = problem
+	end
+	table.sort(problems)
+	return native.json_encode({ok = true, response = {Output = problems}})
+end`)}
+
+const checkGas = 1 << 50
+
+// checkSyntax has the runtime itself load the files. It is always the same module, so
+// that its compiled code can be kept.
+func checkSyntax(ctx context.Context, runtime []byte, files lua.Files, cacheDir string) (err error) {
+	module, err := lua.Pack(runtime, checker)
+	if err != nil {
+		return err
+	}
+	driver, err := wazero.NewDriver(wazero.Options{CacheDir: cacheDir})
+	if err != nil {
+		return fmt.Errorf("open the virtual machine: %w", err)
+	}
+	defer func() { err = errors.Join(err, driver.Close()) }()
+	loaded, err := driver.Load(ctx, vm.Source{Format: lua.Format, Bytes: module})
+	if err != nil {
+		return fmt.Errorf("load the Lua runtime: %w", err)
+	}
+	process, err := loaded.New(ctx, vm.Config{}, nil)
+	if err != nil {
+		return fmt.Errorf("start the Lua runtime: %w", err)
+	}
+	defer func() { err = errors.Join(err, process.Close()) }()
+	message, err := json.Marshal(files) // bytes become base64
+	if err != nil {
+		return err
+	}
+	output, err := process.Handle(ctx, vm.Call{Message: message, Env: []byte("{}"), GasLimit: checkGas})
+	if err != nil {
+		return fmt.Errorf("check the syntax: %w", err)
+	}
+	var answer struct{ Output []string }
+	if err := json.Unmarshal(output.Response, &answer); err != nil {
+		return fmt.Errorf("check the syntax: %w", err)
+	}
+	if len(answer.Output) > 0 {
+		return &SyntaxError{answer.Output}
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package project
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+//go:embed starter
+var starters embed.FS
+
+var projectName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Init makes a project from the starter in a new or empty directory. Nothing that is
+// there is overwritten.
+func Init(dir, lang string) error {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("make project %s: %w", dir, err)
+	}
+	name := filepath.Base(full)
+	if !projectName.MatchString(name) {
+		return fmt.Errorf("a project cannot be called %q: take letters, digits, dots, _ and -", name)
+	}
+	from, err := fs.Sub(starters, "starter/"+lang)
+	if err == nil {
+		_, err = fs.Stat(from, ".")
+	}
+	if err != nil {
+		return fmt.Errorf("there is no starter in %q: take lua", lang)
+	}
+	there, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("make project: %w", err)
+	}
+	if len(there) > 0 {
+		return fmt.Errorf("%s is not empty: name another directory", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make project: %w", err)
+	}
+	return fs.WalkDir(from, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(from, path)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, path), bytes.ReplaceAll(text, []byte("NAME"), []byte(name)), 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("make project: %w", err)
+		}
+		return nil
+	})
+}
