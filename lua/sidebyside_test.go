@@ -205,6 +205,18 @@ var sideBySide = map[string][]sent{
 		eval("return tostring(require('.utils').propEq('a', 'x', {a = 'x'}))"), eval("return require('.utils').reverse({1, 2, 3})[1]"),
 		eval("return require('.pretty').tprint({a = 1})"), eval("return require('.utils').map(function(x) return x + 1 end)({1})[1]"),
 	},
+	"big integers": {
+		eval("B = require('.bint')(256) return tostring(B('123456789012345678901234567890') + B(1))"), eval("return tostring(B(2) - B('1000000000000000000000'))"),
+		eval("return tostring(B('99999999999999999999') * B('-88888888888888888888'))"), eval("return tostring(B('100000000000000000000000') // B('7'))"),
+		eval("return tostring(B('100000000000000000000000') % B('12345678901'))"), eval("return tostring(B(-7) // B(2)) .. ' ' .. tostring(B(-7) % B(2))"),
+		eval("return tostring(B(7) // B(-2)) .. ' ' .. tostring(B(7) % B(-2))"), eval("return tostring(B.ipow(2, 200))"),
+		eval("return tostring(B.__lt(0, B('5'))) .. tostring(B.__le(B(5), B(5))) .. tostring(B('10') == B(10)) .. tostring(B(3) > B('20'))"),
+		eval("return tostring(B.iszero(B('0'))) .. tostring(B.isneg(-B(1))) .. tostring(B.ispos(B(0))) .. tostring(B.isodd(B(3)))"),
+		eval("return tostring(B.zero() + '12' + 3)"), eval("return B.tonumber(B('42')) + 1"), eval("return math.type(B.tonumber(B('42')))"), eval("return tostring(B.tointeger(B('9007199254740993')))"),
+		eval("return tostring(pcall(B, 'no number')) .. tostring((B.fromstring('x'))) .. tostring(B.isbint(B(1))) .. tostring(B.isbint(1))"),
+		eval("return B.tobase(B(255), 16) .. ' ' .. tostring(B.frombase('ff', 16))"), eval("return tostring(B.max(B(1), B(2))) .. tostring(B.min(B(1), B(2))) .. tostring(B.abs(B(-3)))"),
+		eval("return tostring(pcall(function() return B(1) // B(0) end))"), eval("return tostring(B.new(12)) .. tostring(B(-0)) .. tostring(-B(0))"),
+	},
 	"loading more": {
 		eval("package.loaded['.mine'] = (function() return {twice = function(x) return x * 2 end} end)() return 1"), eval("return require('.mine').twice(21)"),
 		eval("return tostring(pcall(require, '.nothing'))"),
