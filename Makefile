@@ -9,10 +9,13 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GO FUZZTIME STATICCHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build plugins runtime modules test unit race lint fuzz e2e test-system test-arlocal bench bench-vm peers clean
+.PHONY: help demo dev build plugins runtime modules test unit race lint fuzz e2e test-system test-arlocal bench bench-vm peers clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## a token, a crash and a proof, in a second; installs what it needs
+	@scripts/demo.sh
 
 dev: ## start a node with real aos modules on 127.0.0.1:4000 (ARGS="--port-base 5000")
 	@scripts/dev.sh $(ARGS)

@@ -47,11 +47,7 @@ func Compare(want, got []string) error {
 	want, got = trim(want), trim(got)
 	for i := range want {
 		if strings.TrimSpace(want[i]) == "…" {
-			rest := want[i+1:]
-			if len(got)-i < len(rest) {
-				return fmt.Errorf("the output ends before what is shown behind …:\n%s", strings.Join(got, "\n"))
-			}
-			return Compare(rest, got[len(got)-len(rest):])
+			return compareBehind(want[i+1:], got[i:])
 		}
 		if i >= len(got) {
 			return fmt.Errorf("this line is missing: %q", want[i])
@@ -64,6 +60,26 @@ func Compare(want, got []string) error {
 		return fmt.Errorf("the page does not show this line: %q", got[len(want)])
 	}
 	return nil
+}
+
+// compareBehind leaves out as few lines as it can.
+func compareBehind(want, got []string) (nearest error) {
+	if len(want) == 0 {
+		return nil
+	}
+	for from := range got {
+		err := Compare(want, got[from:])
+		if err == nil {
+			return nil
+		}
+		if like(want[0], got[from]) {
+			nearest = err
+		}
+	}
+	if nearest == nil {
+		nearest = fmt.Errorf("behind … this line is missing: %q", want[0])
+	}
+	return nearest
 }
 
 func like(want, got string) bool {

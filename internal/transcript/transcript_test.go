@@ -49,6 +49,9 @@ func TestCompare(t *testing.T) {
 		"the rest of a line":  {[]string{"connect({ …"}, []string{"connect({ MODE })"}, true},
 		"lines left out":      {[]string{"a", "…", "z"}, []string{"a", "b", "c", "z"}, true},
 		"lines left out, end": {[]string{"a", "…", "z"}, []string{"a", "b", "c"}, false},
+		"left out twice":      {[]string{"a", "…", "m", "…", "z"}, []string{"a", "b", "m", "c", "d", "z"}, true},
+		"wrong between":       {[]string{"…", "m", "…", "z"}, []string{"a", "n", "c", "z"}, false},
+		"anything at the end": {[]string{"a", "…"}, []string{"a", "b", "c"}, true},
 		"letters of patterns": {[]string{"a.c (x)"}, []string{"abc (x)"}, false},
 	} {
 		if err := transcript.Compare(c.want, c.got); (err == nil) != c.equal {

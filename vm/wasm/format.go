@@ -85,12 +85,17 @@ func DetectFormat(wasm []byte) (string, error) {
 		return FormatWasm64, nil
 	case info.Minified:
 		return FormatEmscripten, nil
-	case info.Asyncify, hasImport(info, "__asyncjs__weavedrive_open"):
+	case info.Asyncify, hasImport(info, "__asyncjs__weavedrive_open"), hasExport(info, "_emscripten_stack_alloc"):
 		return FormatEmscripten4, nil
 	case !hasImport(info, "getTempRet0"):
 		return FormatEmscripten3, nil
 	}
 	return FormatEmscripten2, nil
+}
+
+func hasExport(info binary.Info, name string) bool {
+	_, ok := info.Exports[name]
+	return ok
 }
 
 func hasImport(info binary.Info, name string) bool {
