@@ -163,6 +163,10 @@ func (e *Engine) tryOut(ctx context.Context, process ao.ID, copied *fork, messag
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.working, cancel)()
+	return tryOut(ctx, process, copied, message)
+}
+
+func tryOut(ctx context.Context, process ao.ID, copied *fork, message DryRunMessage) (ao.Result, error) {
 	l := &live{definition: copied.definition, machine: copied.machine}
 	output, err := l.handle(ctx, appendDryRunMessage(nil, process, message, copied.last.timestampMS, copied.last.blockHeight))
 	copied.broken = l.broken || isLost(err)

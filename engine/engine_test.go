@@ -16,6 +16,7 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 type bench struct {
 	*testing.T
 	*Engine
-	log     *logtest.Memory
+	log     *memory.Log
 	signer  dataitem.Signer
 	driver  *testDriver
 	modules moduleMap
@@ -64,7 +65,7 @@ func newBench(t *testing.T, change func(*Options)) *bench {
 func newBenchAt(t *testing.T, now func() time.Time, change func(*Options)) *bench {
 	t.Helper()
 	b := &bench{T: t, signer: logtest.Signer(t, 1), driver: newTestDriver(), dir: t.TempDir(), change: change}
-	b.log = logtest.NewMemory(b.signer, now)
+	b.log = memory.New(b.signer, now)
 	b.modules = moduleMap{{1}: {ID: ao.ID{1}, Owner: "module-owner", Tags: testTags}}
 	b.db = openDB(t, b.dir)
 	b.open()

@@ -101,12 +101,16 @@ func (e *Engine) resume(l *live, id ao.ID, last place) error {
 }
 
 func (e *Engine) config(process ao.ID, d *definition) vm.Config {
+	return configOf(process, d, &e.options)
+}
+
+func configOf(process ao.ID, d *definition, o *Options) vm.Config {
 	return vm.Config{
 		Process:          process,
 		MemoryLimitBytes: d.limits.memoryBytes,
-		OutputLimitBytes: e.options.OutputMaxBytes,
-		TimeoutMS:        e.options.EvaluationTimeoutMS,
-		Host:             e.options.Host,
+		OutputLimitBytes: o.OutputMaxBytes,
+		TimeoutMS:        o.EvaluationTimeoutMS,
+		Host:             o.Host,
 	}
 }
 
@@ -202,6 +206,10 @@ func (l *live) step(entry aolog.Entry) {
 
 // message builds what the guest gets for an entry.
 func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
+	return messageOf(e.running, b, entry, e.options.Items)
+}
+
+func messageOf(ctx context.Context, b []byte, entry aolog.Entry, items ItemSource) ([]byte, error) {
 	if !entry.IsBare() {
 		item, err := itemOf(entry)
 		if err != nil {
@@ -209,7 +217,7 @@ func (e *Engine) message(b []byte, entry aolog.Entry) ([]byte, error) {
 		}
 		return appendItemMessage(b, entry, item), nil
 	}
-	tx, err := e.item(e.running, entry, !slices.Contains(entry.Exclude, "Data"))
+	tx, err := lookUp(ctx, entry, items, !slices.Contains(entry.Exclude, "Data"))
 	if err != nil {
 		return nil, err
 	}
@@ -225,12 +233,12 @@ func itemOf(entry aolog.Entry) (*dataitem.Item, error) {
 	return item, nil
 }
 
-// item looks up what a bare assignment names.
-func (e *Engine) item(ctx context.Context, entry aolog.Entry, withData bool) (TxMeta, error) {
-	if e.options.Items == nil {
+// lookUp finds what a bare assignment names.
+func lookUp(ctx context.Context, entry aolog.Entry, items ItemSource, withData bool) (TxMeta, error) {
+	if items == nil {
 		return TxMeta{}, ao.Errorf(ao.CodeUnprocessable, "message %s was assigned without its content, which this node cannot look up", entry.Message)
 	}
-	tx, err := e.options.Items.Item(ctx, entry.Message, withData)
+	tx, err := items.Item(ctx, entry.Message, withData)
 	if err != nil {
 		return TxMeta{}, fmt.Errorf("look up %s, assigned to process %s at nonce %d: %w", entry.Message, entry.Process, entry.Nonce, err)
 	}

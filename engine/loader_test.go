@@ -12,6 +12,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/diff"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/vmtest"
 	"github.com/wallaby-ao/wallaby/vm/wasm"
@@ -86,7 +87,7 @@ func TestTheTimeZoneOfTheReferenceLoaderIsFound(t *testing.T) {
 	} {
 		t.Run(zone, func(t *testing.T) {
 			t.Setenv("TZ", zone) // the loader inherits it
-			log := logtest.NewMemory(logtest.Signer(t, 1), time.Now)
+			log := memory.New(logtest.Signer(t, 1), time.Now)
 			options := aosOptions(t, log)
 			options.DB = openDB(t, t.TempDir())
 			options.Drivers = append(options.Drivers, loader{options.Drivers[0], func() *vmtest.Oracle {

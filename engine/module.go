@@ -12,6 +12,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -194,15 +195,20 @@ func (e *Engine) defineOn(ctx context.Context, process ao.ID, machine *string) (
 	if err != nil {
 		return nil, err
 	}
-	bounds, err := readLimits(process, item.Tags, module.published.Tags, e.options.MemoryMaxBytes, e.options.ComputeMax)
+	return newDefinition(entry, item, module, &e.options)
+}
+
+// newDefinition reads what a process asks for in its first entry.
+func newDefinition(entry aolog.Entry, item *dataitem.Item, module *loadedModule, o *Options) (*definition, error) {
+	bounds, err := readLimits(entry.Process, item.Tags, module.published.Tags, o.MemoryMaxBytes, o.ComputeMax)
 	if err != nil {
 		return nil, err
 	}
 	authorities, err := ao.ReadAuthorities(item.Tags)
 	if err != nil {
-		return nil, ao.Errorf(ao.CodeUnprocessable, "process %s cannot run: %w", process, err)
+		return nil, ao.Errorf(ao.CodeUnprocessable, "process %s cannot run: %w", entry.Process, err)
 	}
-	crons, err := scheduleOf(entry, e.options.Blocks)
+	crons, err := scheduleOf(entry, o.Blocks)
 	if err != nil {
 		return nil, err
 	}

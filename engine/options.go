@@ -148,6 +148,11 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Modules == nil:
 		return o, errors.New("engine options: Modules is missing")
 	}
+	return o.limited(), nil
+}
+
+// limited puts the defaults in place of limits that are zero.
+func (o Options) limited() Options {
 	cores := procs.Cores()
 	setDefault(&o.MemoryMaxBytes, 1<<30)
 	setDefault(&o.ComputeMax, 9_000_000_000_000)
@@ -170,7 +175,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return o, nil
+	return o
 }
 
 func setDefault[T int | int64 | uint64](value *T, standard T) {

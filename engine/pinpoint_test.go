@@ -10,6 +10,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/diff"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
@@ -96,7 +97,7 @@ func (p bentProcess) Fork(ctx context.Context) (vm.Process, error) {
 // TestLuaGlobalsThatDifferAreNamed has a machine change a global where no result shows
 // it.
 func TestLuaGlobalsThatDifferAreNamed(t *testing.T) {
-	log := logtest.NewMemory(logtest.Signer(t, 1), time.Now)
+	log := memory.New(logtest.Signer(t, 1), time.Now)
 	options := aosOptions(t, log)
 	options.DB = openDB(t, t.TempDir())
 	options.Drivers = append(options.Drivers, bent{options.Drivers[0], "Balances.bob = 10", "Balances.bob = 99"})

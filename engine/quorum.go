@@ -100,7 +100,7 @@ func (e *Engine) pushOf(ctx context.Context, entry aolog.Entry) (p push, pushed 
 		content := aolog.PushContent{Target: item.Target, Anchor: item.Anchor, Tags: item.Tags, Data: item.Data}
 		return push{content.KeyOf(nil), item.Owner}, true, nil
 	}
-	tx, err := e.item(ctx, entry, false)
+	tx, err := lookUp(ctx, entry, e.options.Items, false)
 	if err != nil || !tx.Tags.Has(ao.TagFromProcess) {
 		return p, false, err
 	}
@@ -109,7 +109,7 @@ func (e *Engine) pushOf(ctx context.Context, entry aolog.Entry) (p push, pushed 
 		// nobody must wait for it.
 		return p, true, nil
 	}
-	if tx, err = e.item(ctx, entry, true); err != nil {
+	if tx, err = lookUp(ctx, entry, e.options.Items, true); err != nil {
 		return p, false, err
 	}
 	content := aolog.PushContent{Target: []byte(tx.Target), Anchor: []byte(tx.Anchor), Tags: tx.Tags, Data: tx.Data}

@@ -11,6 +11,7 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/wasm"
 	"github.com/wallaby-ao/wallaby/vm/wazero"
@@ -36,7 +37,7 @@ func aosOptions(tb testing.TB, log aolog.Log) Options {
 }
 
 // aosHistory makes a process and n messages for it.
-func aosHistory(tb testing.TB, log *logtest.Memory, name string, n int, code func(i int) string) (process ao.ID) {
+func aosHistory(tb testing.TB, log *memory.Log, name string, n int, code func(i int) string) (process ao.ID) {
 	tb.Helper()
 	signer := logtest.Signer(tb, 1)
 	item := logtest.ProcessItem(tb, signer, name)
@@ -56,7 +57,7 @@ func aosHistory(tb testing.TB, log *logtest.Memory, name string, n int, code fun
 // TestAosProcessesAreEvictedAndComeBack checks that real processes go on from
 // their snapshots as if they had never been away.
 func TestAosProcessesAreEvictedAndComeBack(t *testing.T) {
-	log := logtest.NewMemory(logtest.Signer(t, 1), time.Now)
+	log := memory.New(logtest.Signer(t, 1), time.Now)
 	options := aosOptions(t, log)
 	var processes []ao.ID
 	for i := range 3 {
@@ -114,7 +115,7 @@ func TestAosProcessesAreEvictedAndComeBack(t *testing.T) {
 
 // BenchmarkReplay measures a message of a long history of trivial Evals.
 func BenchmarkReplay(b *testing.B) {
-	log := logtest.NewMemory(logtest.Signer(b, 1), time.Now)
+	log := memory.New(logtest.Signer(b, 1), time.Now)
 	options := aosOptions(b, log)
 	process := aosHistory(b, log, "replay", b.N, func(i int) string { return fmt.Sprintf("return %d", i) })
 	options.DB = openDB(b, b.TempDir())

@@ -7,12 +7,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 	"github.com/wallaby-ao/wallaby/vm"
 )
 
 // unfollowed is a log that an engine only replays.
-type unfollowed struct{ *logtest.Memory }
+type unfollowed struct{ *memory.Log }
 
 func (unfollowed) Groups() []uint32 { return nil }
 

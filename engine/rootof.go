@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
@@ -10,9 +12,13 @@ import (
 // pushed what its Pushed-For tag says, however it came into the log, else the
 // message itself.
 func (e *Engine) rootOf(entry aolog.Entry, message ao.ID) (root ao.ID, err error) {
+	return rootOf(e.running, entry, message, e.options.Items)
+}
+
+func rootOf(ctx context.Context, entry aolog.Entry, message ao.ID, items ItemSource) (root ao.ID, err error) {
 	var tags dataitem.Tags
 	if entry.IsBare() {
-		tx, err := e.item(e.running, entry, false)
+		tx, err := lookUp(ctx, entry, items, false)
 		if err != nil {
 			return root, err
 		}

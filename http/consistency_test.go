@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 // TestReadsSayHowFreshTheyAre: a scheduler reads what was acknowledged by any
 // node, unless it is asked for what it has itself.
 func TestReadsSayHowFreshTheyAre(t *testing.T) {
 	clock := &clock{}
-	all, own := logtest.NewMemory(logtest.Signer(t, 1), clock.now), logtest.NewMemory(logtest.Signer(t, 1), clock.now)
+	all, own := memory.New(logtest.Signer(t, 1), clock.now), memory.New(logtest.Signer(t, 1), clock.now)
 	process := logtest.Spawn(t, all, "elsewhere")
 	handler := NewSU(SUOptions{Log: all, Stale: own, Weave: fakeWeave{}, NowMS: func() int64 { return 1 }})
 	for path, want := range map[string]struct {

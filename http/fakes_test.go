@@ -23,6 +23,7 @@ import (
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,7 +140,7 @@ func (e *fakeEvaluator) RootAt(_ context.Context, process ao.ID, nonce, tick uin
 // units is one node's units with everything under them made up but the log.
 type units struct {
 	*testing.T
-	log       *logtest.Memory
+	log       *memory.Log
 	weave     fakeWeave
 	crons     *fakeCrons
 	tracer    fakeTracer
@@ -157,7 +158,7 @@ const address = "an address of forty-three characters, nearly"
 func newUnits(t *testing.T, change func(*units)) *units {
 	c := &clock{}
 	u := &units{
-		T: t, log: logtest.NewMemory(logtest.Signer(t, 1), c.now), weave: fakeWeave{}, crons: &fakeCrons{}, tracer: fakeTracer{},
+		T: t, log: memory.New(logtest.Signer(t, 1), c.now), weave: fakeWeave{}, crons: &fakeCrons{}, tracer: fakeTracer{},
 		evaluator: &fakeEvaluator{}, metrics: NewMetrics(), logged: &bytes.Buffer{},
 	}
 	if change != nil {
@@ -277,4 +278,4 @@ func protocolTags(kind string, more ...dataitem.Tag) dataitem.Tags {
 	return append(dataitem.Tags{{Name: ao.TagDataProtocol, Value: ao.DataProtocol}, {Name: ao.TagType, Value: kind}}, more...)
 }
 
-var _ aolog.Log = (*logtest.Memory)(nil)
+var _ aolog.Log = (*memory.Log)(nil)

@@ -12,6 +12,7 @@ import (
 	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 // refusing is a log that takes nothing for now, as one whose queue is full, or
@@ -29,7 +30,7 @@ func (l refusing) Append(context.Context, log.Proposal) (log.Entry, bool, error)
 // takes none. A node of a cluster passes the code of its leader on, so it answers
 // as one that is alone.
 func TestRefusalsForNowSayWhenToComeBack(t *testing.T) {
-	memory := logtest.NewMemory(logtest.Signer(t, 1), (&clock{}).now)
+	memory := memory.New(logtest.Signer(t, 1), (&clock{}).now)
 	process := logtest.Spawn(t, memory, "a")
 	item := logtest.MessageItem(t, logtest.Signer(t, 2), process, "x")
 	for code, status := range map[ao.Code]int{

@@ -11,13 +11,14 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 // FuzzDecodeFrame holds that an entry that decodes encodes to the same bytes, a
 // control to one that decodes to the same, and that all else is named as damage. The checksum is made right, because few
 // random bytes would get past it.
 func FuzzDecodeFrame(f *testing.F) {
-	memory := logtest.NewMemory(logtest.Signer(f, 1), time.Now)
+	memory := memory.New(logtest.Signer(f, 1), time.Now)
 	process := logtest.ProcessItem(f, logtest.Signer(f, 9), "seed")
 	for _, item := range []*dataitem.Item{process, logtest.MessageItem(f, logtest.Signer(f, 9), process.ID(), "x")} {
 		entry, _, err := memory.Append(f.Context(), log.Proposal{Item: item})

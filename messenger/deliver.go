@@ -11,6 +11,14 @@ import (
 	aolog "github.com/wallaby-ao/wallaby/log"
 )
 
+// Carry delivers one effect at once and gives the ids of what that made. Of the options
+// it needs those by which something is signed and put where it belongs.
+func Carry(ctx context.Context, options Options, effect engine.Effect) ([]ao.ID, error) {
+	m := newMessenger(options)
+	m.slots <- struct{}{} // as its workers do
+	return m.deliver(ctx, effect)
+}
+
 // deliver carries one effect out and gives the ids of what it made. Every step
 // can be repeated: the log knows each item again.
 func (m *Messenger) deliver(ctx context.Context, effect engine.Effect) ([]ao.ID, error) {

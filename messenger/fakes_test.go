@@ -17,6 +17,7 @@ import (
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -234,7 +235,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	memory := logtest.NewMemory(logtest.Signer(t, 1), time.Now)
+	memory := memory.New(logtest.Signer(t, 1), time.Now)
 	t.Cleanup(func() { _ = memory.Close() })
 	weave := &weave{processes: map[ao.ID]string{}, txs: map[ao.ID]aolog.Standing{}}
 	return &world{T: t, log: &stubbornLog{Log: memory}, outbox: newOutbox(), weave: weave, fatal: make(chan error, 1)}

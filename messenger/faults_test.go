@@ -16,6 +16,7 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	"github.com/wallaby-ao/wallaby/engine"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 // shakyWorld is processes that send to each other, and nodes that evaluate all
@@ -24,7 +25,7 @@ type shakyWorld struct {
 	testing.TB
 	seed   int64
 	random *rand.Rand
-	log    *logtest.Memory
+	log    *memory.Log
 	weave  *shakyWeave
 	guests *guests
 	nodes  []*shaky
@@ -126,7 +127,7 @@ func shakyRun(t testing.TB, seed int64, what wrong) (effects int) {
 		user: logtest.Signer(t, 1), authority: logtest.Signer(t, 2), weave: &shakyWeave{items: map[ao.ID]*dataitem.Item{}},
 		killOneIn: 30, guests: &guests{wallets: []string{ao.ID{201}.String(), ao.ID{202}.String()}},
 	}
-	w.log = logtest.NewMemory(logtest.Signer(t, 3), time.Now)
+	w.log = memory.New(logtest.Signer(t, 3), time.Now)
 	w.kills.Store(int64(w.random.Intn(6)))
 	w.faulty.Store(true)
 	var peers []ao.ID

@@ -153,11 +153,16 @@ type lane struct {
 
 // Open starts delivering.
 func Open(options Options) *Messenger {
+	m := newMessenger(options)
+	m.start()
+	return m
+}
+
+func newMessenger(options Options) *Messenger {
 	m := &Messenger{options: options.withDefaults()}
 	m.slots = make(chan struct{}, m.options.Workers)
 	m.breaker = newBreaker(m.options.HopsMax, m.options.PairRateMax)
 	m.mu.freed = make(chan struct{}, 1)
-	m.start()
 	return m
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/wallaby-ao/wallaby/engine"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 // promisingLog counts what a monitor asks of a log.
@@ -158,7 +159,7 @@ type monitored struct {
 }
 
 func newMonitored(t *testing.T) *monitored {
-	log := &promisingLog{Log: logtest.NewMemory(logtest.Signer(t, 1), time.Now)}
+	log := &promisingLog{Log: memory.New(logtest.Signer(t, 1), time.Now)}
 	return &monitored{T: t, log: log, clock: &clockwork{log: log.Log, crons: map[ao.ID]*clockworkCron{}}}
 }
 

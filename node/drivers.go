@@ -19,8 +19,8 @@ const (
 	pluginFilesMax      = 4096
 )
 
-// machineOptions say which virtual machines there are.
-type machineOptions struct {
+// MachineOptions say which virtual machines there are.
+type MachineOptions struct {
 	// CacheDir keeps compiled modules; "": nothing is kept.
 	CacheDir          string
 	PluginDirs        []string
@@ -30,7 +30,7 @@ type machineOptions struct {
 
 // openDrivers makes the virtual machines that processes may choose.
 func (n *Node) openDrivers() ([]vm.Driver, error) {
-	drivers, err := openMachines(machineOptions{
+	drivers, err := OpenMachines(MachineOptions{
 		CacheDir: filepath.Join(n.dir, "cache"), PluginDirs: n.options.PluginDirs,
 		PluginMemoryBytes: n.options.PluginMemoryBytes, Logger: n.options.Logger,
 	})
@@ -46,10 +46,10 @@ func (n *Node) openDrivers() ([]vm.Driver, error) {
 	return drivers, nil
 }
 
-// openMachines makes wazero, which runs processes that choose no machine, its
+// OpenMachines makes wazero, which runs processes that choose no machine, its
 // interpreter, and plugins. These start when they are first needed. A name that is
 // taken is not given again. The caller closes what it gets, also with an error.
-func openMachines(o machineOptions) (drivers []vm.Driver, err error) {
+func OpenMachines(o MachineOptions) (drivers []vm.Driver, err error) {
 	for _, interpreter := range []bool{false, true} {
 		options := wazero.Options{
 			Interpreter: interpreter,

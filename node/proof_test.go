@@ -14,6 +14,7 @@ import (
 	"github.com/wallaby-ao/wallaby/history"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 	"github.com/wallaby-ao/wallaby/proof"
 )
 
@@ -44,7 +45,7 @@ func aosHistory(t *testing.T, extra ...dataitem.Tag) []byte {
 	eval := dataitem.Tag{Name: "Action", Value: "Eval"}
 	elsewhere := logtest.MessageItem(t, owner, ao.ID{7}, "not mine")
 	clock := int64(1_700_000_000_000)
-	log := logtest.NewMemory(scheduler, func() time.Time { clock += 1000; return time.UnixMilli(clock) })
+	log := memory.New(scheduler, func() time.Time { clock += 1000; return time.UnixMilli(clock) })
 	var b bytes.Buffer
 	w, err := history.NewWriter(&b, history.Header{Process: process.ID()})
 	must(err)

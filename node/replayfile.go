@@ -51,7 +51,7 @@ func ReplayFile(ctx context.Context, o FileReplay) (err error) {
 	if err != nil {
 		return err
 	}
-	drivers, err := openMachines(machineOptions{CacheDir: o.CacheDir, PluginDirs: o.PluginDirs, Logger: o.Logger})
+	drivers, err := OpenMachines(MachineOptions{CacheDir: o.CacheDir, PluginDirs: o.PluginDirs, Logger: o.Logger})
 	defer func() {
 		for _, driver := range drivers {
 			err = errors.Join(err, driver.Close())

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/wallaby-ao/wallaby/lua"
@@ -28,48 +30,77 @@ type SyntaxError struct{ Problems []string }
 // Error gives them one after the other.
 func (e *SyntaxError) Error() string { return strings.Join(e.Problems, "; ") }
 
-// Build makes the module and writes it. The compiled runtime, which checks that all files
-// are Lua, is kept in cacheDir; "" keeps nothing.
+// Build makes the module and writes it; see Make.
 func (p *Project) Build(ctx context.Context, cacheDir string) (b Built, err error) {
-	files, err := p.luaFiles()
+	module, files, err := p.Make(ctx, cacheDir)
 	if err != nil {
 		return b, err
 	}
-	runtime, err := lua.Runtime()
-	if err != nil {
-		return b, err
-	}
-	if err := checkSyntax(ctx, runtime, files, cacheDir); err != nil {
-		return b, err
-	}
-	module, err := lua.Module(runtime, files)
-	if err != nil {
-		return b, err
-	}
-	b = Built{Path: filepath.Join(p.Dir, p.Output), Files: len(files), Bytes: len(module)}
+	b = Built{Path: filepath.Join(p.Dir, p.Output), Files: files, Bytes: len(module)}
 	if err := os.WriteFile(b.Path, module, 0o644); err != nil {
 		return b, fmt.Errorf("write the module: %w", err)
 	}
 	return b, nil
 }
 
+// Make makes the module of so many files. The compiled runtime, which checks that all
+// files are Lua, is kept in cacheDir; "" keeps nothing.
+func (p *Project) Make(ctx context.Context, cacheDir string) (module []byte, count int, err error) {
+	files, err := p.luaFiles()
+	if err != nil {
+		return nil, 0, err
+	}
+	runtime, err := lua.Runtime()
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := checkSyntax(ctx, runtime, files, cacheDir); err != nil {
+		return nil, 0, err
+	}
+	module, err = lua.Module(runtime, files)
+	return module, len(files), err
+}
+
 // luaFiles reads the project's Lua files, by the names by which they are required: a
 // directory's files with its name and a dot before them. Tests, and what lies in hidden
 // directories, are left out.
 func (p *Project) luaFiles() (lua.Files, error) {
-	files := lua.Files{}
-	err := filepath.WalkDir(p.Dir, func(path string, entry fs.DirEntry, err error) error {
+	files, _, err := p.readLua()
+	if err != nil {
+		return nil, err
+	}
+	if files["process"] == nil && files["main"] == nil {
+		return nil, fmt.Errorf("%s has no process.lua, nor main.lua: a process begins with one; wallaby init makes an example", p.Dir)
+	}
+	return files, nil
+}
+
+// TestFiles gives the names of the project's tests, which are in files that end in
+// _test.lua and in the directory test, and all of its Lua files, tests among them.
+func (p *Project) TestFiles() (names []string, all lua.Files, err error) {
+	all, tests, err := p.readLua()
+	if err != nil {
+		return nil, nil, err
+	}
+	maps.Copy(all, tests)
+	return slices.Sorted(maps.Keys(tests)), all, nil
+}
+
+// readLua reads the files of the process, and those that test it.
+func (p *Project) readLua() (files, tests lua.Files, err error) {
+	files, tests = lua.Files{}, lua.Files{}
+	err = filepath.WalkDir(p.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		base := entry.Name()
 		if entry.IsDir() {
-			if path != p.Dir && (strings.HasPrefix(base, ".") || base == "test" || base == "node_modules") {
+			if path != p.Dir && (strings.HasPrefix(base, ".") || base == "node_modules") {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if !strings.HasSuffix(base, ".lua") || strings.HasSuffix(base, "_test.lua") {
+		if !strings.HasSuffix(base, ".lua") {
 			return nil
 		}
 		text, err := os.ReadFile(path)
@@ -81,19 +112,20 @@ func (p *Project) luaFiles() (lua.Files, error) {
 			return err
 		}
 		name := strings.ReplaceAll(strings.TrimSuffix(filepath.ToSlash(relative), ".lua"), "/", ".")
-		if _, taken := files[name]; taken {
+		if files[name] != nil || tests[name] != nil {
 			return fmt.Errorf("%s: another file is called %s, too", path, name)
 		}
-		files[name] = text
+		if strings.HasSuffix(base, "_test.lua") || strings.HasPrefix(name, "test.") {
+			tests[name] = text
+		} else {
+			files[name] = text
+		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the project's files: %w", err)
+		return nil, nil, fmt.Errorf("read the project's files: %w", err)
 	}
-	if files["process"] == nil && files["main"] == nil {
-		return nil, fmt.Errorf("%s has no process.lua, nor main.lua: a process begins with one; wallaby init makes an example", p.Dir)
-	}
-	return files, nil
+	return files, tests, nil
 }
 
 // checker loads every file that it is given, and answers with what is wrong.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 //go:embed starter
@@ -19,6 +20,27 @@ var projectName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // Init makes a project from the starter in a new or empty directory. Nothing that is
 // there is overwritten.
 func Init(dir, lang string) error {
+	from, err := fs.Sub(starters, "starter/"+lang)
+	if err == nil {
+		_, err = fs.Stat(from, ".")
+	}
+	if err != nil {
+		return fmt.Errorf("there is no starter in %q: take %s", lang, strings.Join(Languages(), ", "))
+	}
+	return InitFrom(dir, from)
+}
+
+// Languages lists those that there are starters in.
+func Languages() (list []string) {
+	entries, _ := fs.ReadDir(starters, "starter") // it is embedded
+	for _, entry := range entries {
+		list = append(list, entry.Name())
+	}
+	return list
+}
+
+// InitFrom makes a project of files in which NAME stands for its name.
+func InitFrom(dir string, from fs.FS) error {
 	full, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("make project %s: %w", dir, err)
@@ -27,13 +49,6 @@ func Init(dir, lang string) error {
 	if !projectName.MatchString(name) {
 		return fmt.Errorf("a project cannot be called %q: take letters, digits, dots, _ and -", name)
 	}
-	from, err := fs.Sub(starters, "starter/"+lang)
-	if err == nil {
-		_, err = fs.Stat(from, ".")
-	}
-	if err != nil {
-		return fmt.Errorf("there is no starter in %q: take lua", lang)
-	}
 	there, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("make project: %w", err)
@@ -41,12 +56,12 @@ func Init(dir, lang string) error {
 	if len(there) > 0 {
 		return fmt.Errorf("%s is not empty: name another directory", dir)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make project: %w", err)
-	}
 	return fs.WalkDir(from, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil {
 			return err
+		}
+		if entry.IsDir() {
+			return os.MkdirAll(filepath.Join(dir, path), 0o755)
 		}
 		text, err := fs.ReadFile(from, path)
 		if err == nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 // openArlocal starts arlocal, a gateway and node by others, or skips the test.
@@ -89,7 +90,7 @@ func TestArlocalTakesWhatIsSettled(t *testing.T) {
 	client := openArlocal(t)
 	wallet := rsaWallet(t)
 	ask(t, client, "/mint/"+dataitem.AddressOf(wallet.Owner()).String()+"/1000000000000000")
-	log := logtest.NewMemory(logtest.Signer(t, 1), time.Now)
+	log := memory.New(logtest.Signer(t, 1), time.Now)
 	process := logtest.ProcessItem(t, logtest.Signer(t, 9), "p")
 	items := append([]*dataitem.Item{process}, logtest.Messages(t, logtest.Signer(t, 9), process.ID(), 20)...)
 	// Chunks that are alike are lost by arlocal when it is read back.

@@ -20,12 +20,13 @@ import (
 	"github.com/wallaby-ao/wallaby/dataitem"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
+	"github.com/wallaby-ao/wallaby/log/memory"
 )
 
 // world is a log, a gateway that can be made to fail, and what was uploaded to it.
 type world struct {
 	*testing.T
-	log     *logtest.Memory
+	log     *memory.Log
 	gateway *gateway.Gateway
 	client  *arweave.Client
 	store   memoryStore
@@ -37,7 +38,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, log: logtest.NewMemory(logtest.Signer(t, 1), time.Now), store: memoryStore{values: map[string][]byte{}}}
+	w := &world{T: t, log: memory.New(logtest.Signer(t, 1), time.Now), store: memoryStore{values: map[string][]byte{}}}
 	g, err := gateway.Open(gateway.Options{})
 	if err != nil {
 		t.Fatal(err)

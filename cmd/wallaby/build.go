@@ -2,32 +2,60 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wallaby-ao/wallaby/examples"
 	"github.com/wallaby-ao/wallaby/project"
 )
 
 func (a *app) initCommand() *cobra.Command {
-	var lang string
+	var lang, example string
 	cmd := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Begin a process of your own",
 		Long: `init makes a directory with a small process, which wallaby build makes a module of.
-The directory's name becomes the project's.`,
-		Example: "  wallaby init my-token",
+The directory's name becomes the project's. --example begins with one of the examples
+of docs/EXAMPLES.md instead: ` + strings.Join(exampleNames(), ", ") + `.`,
+		Example: "  wallaby init my-token\n  wallaby init my-token --example token",
 		Args:    exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := project.Init(args[0], lang); err != nil {
+			if err := a.initProject(args[0], lang, example); err != nil {
 				return usageError{err}
 			}
-			fmt.Fprintf(a.stdout, "%s holds a process that counts: cd %s && wallaby build\n", args[0], args[0])
+			fmt.Fprintf(a.stdout, "%s holds a process: cd %s && wallaby test && wallaby build\n", args[0], args[0])
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&lang, "lang", "lua", "the `LANGUAGE` to write it in: lua")
+	cmd.Flags().StringVar(&lang, "lang", "lua", "the `LANGUAGE` to write it in: "+strings.Join(project.Languages(), ", "))
+	cmd.Flags().StringVar(&example, "example", "", "begin with this `EXAMPLE`")
 	return cmd
+}
+
+func (a *app) initProject(dir, lang, example string) error {
+	if example == "" {
+		return project.Init(dir, lang)
+	}
+	if !slices.Contains(exampleNames(), example) {
+		return fmt.Errorf("there is no example %q: take %s", example, strings.Join(exampleNames(), ", "))
+	}
+	files, err := fs.Sub(examples.Files, example)
+	if err != nil {
+		return err
+	}
+	return project.InitFrom(dir, files)
+}
+
+func exampleNames() (names []string) {
+	entries, _ := fs.ReadDir(examples.Files, ".") // they are embedded
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
 }
 
 func (a *app) buildCommand() *cobra.Command {

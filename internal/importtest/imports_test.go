@@ -22,10 +22,10 @@ const module = "github.com/wallaby-ao/wallaby"
 // /* stands for every package below it.
 var table = []level{
 	{6, []string{"cmd/wallaby", "bench", "system", "vm/plugin/example"}},
-	{5, []string{"node"}},
+	{5, []string{"node", "trial"}},
 	{4, []string{"examples", "project", "http", "messenger", "proof"}},
 	{3, []string{"lua", "engine", "raft", "courier", "history", "settlement", "vm/wazero", "vm/plugin"}},
-	{2, []string{"connect", "diff", "log", "log/logtest", "vm/wasm", "vm/wasm/binary", "vm/vmtest"}},
+	{2, []string{"connect", "diff", "log", "log/logtest", "log/memory", "vm/wasm", "vm/wasm/binary", "vm/vmtest"}},
 	{1, []string{"ao", "vm", "vm/stateroot", "arweave", "arweave/gateway", "internal/lsm"}},
 	{0, []string{"dataitem", "internal/*"}},
 }

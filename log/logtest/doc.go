@@ -1,4 +1,3 @@
-// Package logtest holds the suite that every log.Log passes, an in-memory log
-// for tests of what lies above, and makers of signed items. Only tests, the
-// simulator and benchmarks import it.
+// Package logtest holds the suite that every log.Log passes, and makers of signed
+// items. Only tests, the simulator and benchmarks import it.
 package logtest

@@ -1,6 +1,7 @@
 package logtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -328,7 +329,7 @@ func testProcesses(t *testing.T, l log.Log) {
 			t.Fatalf("%d left, %v", len(want), err)
 		}
 		for _, head := range heads {
-			if !want[head.Process] || !lessID(after, head.Process) {
+			if !want[head.Process] || bytes.Compare(after[:], head.Process[:]) >= 0 {
 				t.Fatalf("process %s is unknown, listed twice or out of order", head.Process)
 			}
 			delete(want, head.Process)

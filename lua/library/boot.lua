@@ -8,6 +8,8 @@ Handlers = require(".handlers")
 Colors = {
 	red = "\27[31m", green = "\27[32m", blue = "\27[34m", reset = "\27[0m", gray = "\27[90m",
 }
+Utils = require(".utils")
+Bell = "\x07"
 Inbox, Errors = {}, {}
 Owner, Name = Owner or "", Name or "aos"
 MaxInbox = 10000

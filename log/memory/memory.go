@@ -1,8 +1,10 @@
-package logtest
+package memory
 
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
+	"io"
 	"sort"
 	"sync"
 	"time"
@@ -12,8 +14,14 @@ import (
 	"github.com/wallaby-ao/wallaby/log"
 )
 
-// Memory is a log.Log without a disk: the same sequencer, no durability.
-type Memory struct {
+// Log is a log.Log without a disk: the same sequencer, no durability.
+type Log struct {
+	// Rand is where the anchors of assignments come from; the system's unless set. Height
+	// gives the height of the weave at a time; nil: 0. They are set before the first
+	// Append.
+	Rand   io.Reader
+	Height func(timestampMS int64) uint64
+
 	signer dataitem.Signer
 	now    func() time.Time
 
@@ -30,11 +38,11 @@ type Memory struct {
 	}
 }
 
-var _ log.Log = (*Memory)(nil)
+var _ log.Log = (*Log)(nil)
 
-// NewMemory makes an empty log that signs with signer.
-func NewMemory(signer dataitem.Signer, now func() time.Time) *Memory {
-	m := &Memory{signer: signer, now: now}
+// New makes an empty log that signs with signer.
+func New(signer dataitem.Signer, now func() time.Time) *Log {
+	m := &Log{Rand: rand.Reader, signer: signer, now: now}
 	m.mu.cond = sync.NewCond(&m.mu.Mutex)
 	m.mu.processes = map[ao.ID][]log.Entry{}
 	m.mu.keys = map[[2]ao.ID]uint64{}
@@ -45,7 +53,7 @@ func NewMemory(signer dataitem.Signer, now func() time.Time) *Memory {
 }
 
 // Append gives a proposal its place; see log.Log.
-func (m *Memory) Append(ctx context.Context, proposal log.Proposal) (log.Entry, bool, error) {
+func (m *Log) Append(ctx context.Context, proposal log.Proposal) (log.Entry, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return log.Entry{}, false, err
 	}
@@ -71,9 +79,15 @@ func (m *Memory) Append(ctx context.Context, proposal log.Proposal) (log.Entry, 
 	} else if !proposal.IsProcess() {
 		return log.Entry{}, false, ao.Errorf(ao.CodeNotFound, "process %s is not known to this scheduler", process)
 	}
-	assignment := log.Sequencer{}.Step(head, len(entries) > 0, proposal, m.now().UnixMilli(), 0)
+	nowMS, height := m.now().UnixMilli(), uint64(0)
+	if m.Height != nil {
+		height = m.Height(nowMS)
+	}
+	assignment := log.Sequencer{}.Step(head, len(entries) > 0, proposal, nowMS, height)
 	var anchor [32]byte
-	_, _ = rand.Read(anchor[:])
+	if _, err := io.ReadFull(m.Rand, anchor[:]); err != nil {
+		return log.Entry{}, false, fmt.Errorf("draw an anchor: %w", err)
+	}
 	entry, err := log.SignEntry(assignment, proposal.Item, anchor, m.signer)
 	if err != nil {
 		return log.Entry{}, false, err
@@ -88,7 +102,7 @@ func (m *Memory) Append(ctx context.Context, proposal log.Proposal) (log.Entry, 
 	return entry, false, nil
 }
 
-func (m *Memory) entries(process ao.ID) ([]log.Entry, error) {
+func (m *Log) entries(process ao.ID) ([]log.Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entries := m.mu.processes[process]
@@ -99,7 +113,7 @@ func (m *Memory) entries(process ao.ID) ([]log.Entry, error) {
 }
 
 // Head gives the newest place of a process; see log.Log.
-func (m *Memory) Head(_ context.Context, process ao.ID) (log.Head, error) {
+func (m *Log) Head(_ context.Context, process ao.ID) (log.Head, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.mu.processes[process]) == 0 {
@@ -109,7 +123,7 @@ func (m *Memory) Head(_ context.Context, process ao.ID) (log.Head, error) {
 }
 
 // head gives the newest place of a process that has one; the lock is held.
-func (m *Memory) head(process ao.ID) log.Head {
+func (m *Log) head(process ao.ID) log.Head {
 	entries := m.mu.processes[process]
 	head := log.HeadOf(entries[len(entries)-1])
 	head.PromisedMS = m.mu.promised[process]
@@ -117,7 +131,7 @@ func (m *Memory) head(process ao.ID) log.Head {
 }
 
 // Read gives one entry; see log.Log.
-func (m *Memory) Read(_ context.Context, process ao.ID, nonce uint64) (log.Entry, error) {
+func (m *Log) Read(_ context.Context, process ao.ID, nonce uint64) (log.Entry, error) {
 	entries, err := m.entries(process)
 	if err != nil {
 		return log.Entry{}, err
@@ -129,7 +143,7 @@ func (m *Memory) Read(_ context.Context, process ao.ID, nonce uint64) (log.Entry
 }
 
 // Range calls fn for a stretch of entries; see log.Log.
-func (m *Memory) Range(ctx context.Context, process ao.ID, from, to uint64, fn func(log.Entry) error) error {
+func (m *Log) Range(ctx context.Context, process ao.ID, from, to uint64, fn func(log.Entry) error) error {
 	entries, err := m.entries(process)
 	if err != nil {
 		return err
@@ -146,7 +160,7 @@ func (m *Memory) Range(ctx context.Context, process ao.ID, from, to uint64, fn f
 }
 
 // Find gives the nonce of an id within a process; see log.Log.
-func (m *Memory) Find(_ context.Context, process, id ao.ID) (uint64, error) {
+func (m *Log) Find(_ context.Context, process, id ao.ID) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	nonce, ok := m.mu.keys[[2]ao.ID{process, id}]
@@ -157,7 +171,7 @@ func (m *Memory) Find(_ context.Context, process, id ao.ID) (uint64, error) {
 }
 
 // Locate gives the process and nonce of an id; see log.Log.
-func (m *Memory) Locate(_ context.Context, id ao.ID) (ao.ID, uint64, error) {
+func (m *Log) Locate(_ context.Context, id ao.ID) (ao.ID, uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	bare := -1
@@ -176,7 +190,7 @@ func (m *Memory) Locate(_ context.Context, id ao.ID) (ao.ID, uint64, error) {
 }
 
 // NonceAfter gives the first nonce with a later timestamp; see log.Log.
-func (m *Memory) NonceAfter(_ context.Context, process ao.ID, timestampMS int64) (uint64, error) {
+func (m *Log) NonceAfter(_ context.Context, process ao.ID, timestampMS int64) (uint64, error) {
 	entries, err := m.entries(process)
 	if err != nil {
 		return 0, err
@@ -186,7 +200,7 @@ func (m *Memory) NonceAfter(_ context.Context, process ao.ID, timestampMS int64)
 }
 
 // Processes lists heads; see log.Log.
-func (m *Memory) Processes(_ context.Context, after ao.ID, limit int) ([]log.Head, error) {
+func (m *Log) Processes(_ context.Context, after ao.ID, limit int) ([]log.Head, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var heads []log.Head
@@ -202,10 +216,10 @@ func (m *Memory) Processes(_ context.Context, after ao.ID, limit int) ([]log.Hea
 func lessID(a, b ao.ID) bool { return string(a[:]) < string(b[:]) }
 
 // Groups names the one group.
-func (m *Memory) Groups() []uint32 { return []uint32{0} }
+func (m *Log) Groups() []uint32 { return []uint32{0} }
 
 // Follow calls fn for every entry; see log.Log.
-func (m *Memory) Follow(ctx context.Context, _ uint32, after log.Position, fn func(log.Position, log.Entry) error) error {
+func (m *Log) Follow(ctx context.Context, _ uint32, after log.Position, fn func(log.Position, log.Entry) error) error {
 	stop := context.AfterFunc(ctx, func() {
 		m.mu.Lock() // whoever looks at ctx waits before this can wake it
 		defer m.mu.Unlock()
@@ -233,7 +247,7 @@ func (m *Memory) Follow(ctx context.Context, _ uint32, after log.Position, fn fu
 }
 
 // Close ends every Follow.
-func (m *Memory) Close() error {
+func (m *Log) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.closed = true

@@ -1,4 +1,4 @@
-package logtest
+package memory
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // Promise moves a process's time on; see log.Log.
-func (m *Memory) Promise(_ context.Context, promise log.Promise) (log.Head, error) {
+func (m *Log) Promise(_ context.Context, promise log.Promise) (log.Head, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	process := promise.Process
@@ -26,7 +26,7 @@ func (m *Memory) Promise(_ context.Context, promise log.Promise) (log.Head, erro
 }
 
 // Skips lists time that a process's crons leave out; see log.Log.
-func (m *Memory) Skips(_ context.Context, process ao.ID, nonce uint64) (list []log.Skip, err error) {
+func (m *Log) Skips(_ context.Context, process ao.ID, nonce uint64) (list []log.Skip, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, skip := range m.mu.skips[process] {
@@ -38,7 +38,7 @@ func (m *Memory) Skips(_ context.Context, process ao.ID, nonce uint64) (list []l
 }
 
 // Watch notes whether a process's crons are driven; see log.Log.
-func (m *Memory) Watch(_ context.Context, process ao.ID, on bool) (changed bool, err error) {
+func (m *Log) Watch(_ context.Context, process ao.ID, on bool) (changed bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.mu.processes[process]) == 0 {
@@ -57,14 +57,14 @@ func (m *Memory) Watch(_ context.Context, process ao.ID, on bool) (changed bool,
 
 // Watches lists all that was said about whether a process's crons are driven; see
 // log.Log.
-func (m *Memory) Watches(_ context.Context, process ao.ID) ([]log.Watch, error) {
+func (m *Log) Watches(_ context.Context, process ao.ID) ([]log.Watch, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.mu.watches[process]), nil
 }
 
 // Watched lists processes whose crons are driven; see log.Log.
-func (m *Memory) Watched(_ context.Context, after ao.ID, limit int) (list []ao.ID, err error) {
+func (m *Log) Watched(_ context.Context, after ao.ID, limit int) (list []ao.ID, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for process, said := range m.mu.watches {

@@ -1,0 +1,38 @@
+local json = require("json")
+
+test("what is said reaches those who have joined", function()
+	local room = spawn()
+	room:send({ From = "alice", Action = "Join", Nickname = "alice" })
+	room:send({ From = "bob", Action = "Join", Nickname = "bob" })
+	room:send({ From = "alice", Action = "Say", Data = "hello" })
+	local last = mail("bob")[#mail("bob")]
+	equal({ last.Action, last.Nickname, last.Data }, { "Said", "alice", "hello" })
+	equal(mail("carol"), {})
+end)
+
+test("names are told apart", function()
+	local room = spawn()
+	room:send({ From = "alice", Action = "Join", Nickname = "x" })
+	contains(room:send({ From = "bob", Action = "Join", Nickname = "x" }).Error, "somebody is called x")
+	contains(room:send({ From = "bob", Action = "Say", Data = "hm" }).Error, "join the room first")
+end)
+
+test("whoever leaves hears no more, and the rest are told", function()
+	local room = spawn()
+	room:send({ From = "alice", Action = "Join", Nickname = "alice" })
+	room:send({ From = "bob", Action = "Join", Nickname = "bob" })
+	room:send({ From = "bob", Action = "Leave" })
+	equal(mail("alice")[#mail("alice")].Data, "bob has gone")
+	local heard = #mail("bob")
+	room:send({ From = "alice", Action = "Say", Data = "alone" })
+	equal(#mail("bob"), heard)
+end)
+
+test("what was said can be read", function()
+	local room = spawn()
+	room:send({ From = "alice", Action = "Join" })
+	for i = 1, 5 do room:send({ From = "alice", Action = "Say", Data = "line " .. i }) end
+	local lines = json.decode(room:dryrun({ Action = "History", Limit = 2 }).Messages[1].Data)
+	equal(#lines, 2)
+	equal(lines[2].text, "line 5")
+end)
