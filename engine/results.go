@@ -18,6 +18,7 @@ type ResultsQuery struct {
 	Limit      int
 	Descending bool
 	Crons      bool // those of crons alone
+	Errors     bool // evaluations with an Error, too
 }
 
 // ResultsPage is one page of evaluations, in the query's direction.
@@ -26,8 +27,12 @@ type ResultsPage struct {
 	HasNext     bool
 }
 
-// Results lists what has been evaluated and gave no Error. It does not wait
-// for evaluation. Evaluations with an Error are passed over inside the query,
+// Changed gives a channel that is closed when more of a process is evaluated than is
+// now.
+func (e *Engine) Changed(process ao.ID) <-chan struct{} { return e.table.watch(process) }
+
+// Results lists what has been evaluated and gave no Error, unless the query asks for
+// those, too. It does not wait for evaluation. Evaluations with an Error are passed over inside the query,
 // so that pages are full and HasNext is right.
 func (e *Engine) Results(ctx context.Context, process ao.ID, query ResultsQuery) (ResultsPage, error) {
 	if query.Limit <= 0 {

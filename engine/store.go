@@ -162,7 +162,7 @@ func (s *store) evaluations(ctx context.Context, process ao.ID, first, end place
 			if at.less(first) || !at.less(end) {
 				return nil
 			}
-			if item.UserMeta()&flagError != 0 || query.Crons && at.tick == 0 {
+			if item.UserMeta()&flagError != 0 && !query.Errors || query.Crons && at.tick == 0 {
 				if err := ctx.Err(); err != nil {
 					return err
 				}

@@ -55,10 +55,12 @@ type table struct {
 	runs   uint64
 	bytes  uint64
 	closed bool
+	// changed has, for those who watch a process, what is closed when it comes further.
+	changed map[ao.ID]chan struct{}
 }
 
 func newTable(queueMax int) *table {
-	t := &table{queueMax: queueMax, rows: map[ao.ID]*process{}}
+	t := &table{queueMax: queueMax, rows: map[ao.ID]*process{}, changed: map[ao.ID]chan struct{}{}}
 	t.cond = sync.NewCond(&t.mu)
 	return t
 }
@@ -267,6 +269,20 @@ func (t *table) advance(p *process, evaluated reach) {
 	}
 	clear(p.waiters[len(waiting):])
 	p.waiters = waiting
+	if changed, ok := t.changed[p.id]; ok {
+		close(changed)
+		delete(t.changed, p.id)
+	}
+}
+
+// watch gives a channel that is closed when a process comes further.
+func (t *table) watch(id ao.ID) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed[id] == nil {
+		t.changed[id] = make(chan struct{})
+	}
+	return t.changed[id]
 }
 
 // mark says whether the store has a mark that the process is behind.

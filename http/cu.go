@@ -28,6 +28,9 @@ type Evaluator interface {
 	DryRun(ctx context.Context, process ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error)
 	Past
 	Digest(ctx context.Context, process ao.ID, from, to uint64) (engine.ResultsDigest, error)
+	// Changed gives a channel that is closed when more of a process is evaluated than
+	// is now.
+	Changed(process ao.ID) <-chan struct{}
 }
 
 // Crons evaluates a process as time passes.
@@ -45,21 +48,25 @@ type CUOptions struct {
 	Crons     Crons
 	Address   string
 	NowMS     func() int64
+	// Stopping is closed when streams of events are to end; nil: never.
+	Stopping <-chan struct{}
 }
 
 type cu struct {
 	CUOptions
-	wait time.Duration
+	wait    time.Duration
+	streams chan struct{} // one for each stream of events
 }
 
 // NewCU serves the compute unit's routes (the reference's servers/cu). A result
 // is always JSON and never "busy": a request waits for its evaluation.
 func NewCU(o CUOptions) http.Handler {
-	c := &cu{o, time.Duration(o.Limits.withDefaults().WaitMS) * time.Millisecond}
+	c := &cu{o, time.Duration(o.Limits.withDefaults().WaitMS) * time.Millisecond, make(chan struct{}, streamsMax)}
 	router := newRouter()
 	router.HandleFunc("/", c.info).Methods(http.MethodGet, http.MethodHead)
 	router.HandleFunc("/result/{id}", c.result).Methods(http.MethodGet)
 	router.HandleFunc("/results/{process}", c.results).Methods(http.MethodGet)
+	router.HandleFunc("/events/{process}", c.events).Methods(http.MethodGet)
 	router.HandleFunc("/digest/{process}", c.digest).Methods(http.MethodGet)
 	router.HandleFunc("/cron/{process}", c.cron).Methods(http.MethodGet)
 	router.HandleFunc("/state/{process}", c.state).Methods(http.MethodGet)

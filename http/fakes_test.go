@@ -87,6 +87,9 @@ type fakeEvaluator struct {
 	err    error
 	wait   bool
 	pushed []string
+	// listed and changed are what a stream of events asks for, if they are set.
+	listed  func(engine.ResultsQuery) (engine.ResultsPage, error)
+	changed func() <-chan struct{}
 }
 
 func (e *fakeEvaluator) Result(ctx context.Context, process, id ao.ID) (engine.Evaluation, error) {
@@ -99,6 +102,9 @@ func (e *fakeEvaluator) Result(ctx context.Context, process, id ao.ID) (engine.E
 }
 
 func (e *fakeEvaluator) Results(_ context.Context, _ ao.ID, query engine.ResultsQuery) (engine.ResultsPage, error) {
+	if e.listed != nil {
+		return e.listed(query)
+	}
 	e.query = query
 	return e.page, e.err
 }
@@ -106,6 +112,13 @@ func (e *fakeEvaluator) Results(_ context.Context, _ ao.ID, query engine.Results
 func (e *fakeEvaluator) DryRun(_ context.Context, _ ao.ID, message engine.DryRunMessage, to *ao.ID) (ao.Result, error) {
 	e.dryRun, e.to = message, to
 	return e.result.Result, e.err
+}
+
+func (e *fakeEvaluator) Changed(ao.ID) <-chan struct{} {
+	if e.changed == nil {
+		return make(chan struct{})
+	}
+	return e.changed()
 }
 
 func (e *fakeEvaluator) Push(_ context.Context, process ao.ID, nonce uint64) error {
@@ -150,6 +163,7 @@ type units struct {
 	logged    *bytes.Buffer
 	limits    Limits
 
+	stopping   chan struct{} // of streams of events
 	su, mu, cu *httptest.Server
 }
 
@@ -175,7 +189,10 @@ func newUnits(t *testing.T, change func(*units)) *units {
 	u.mu = serve(NewMU(MUOptions{
 		Base: base, Log: u.log, Weave: u.weave, Monitors: u.log, Tracer: u.tracer, Elsewhere: u.elsewhere, Pusher: u.evaluator,
 	}))
-	u.cu = serve(NewCU(CUOptions{Base: base, Log: u.log, Evaluator: u.evaluator, Crons: u.crons, Address: address, NowMS: nowMS}))
+	u.stopping = make(chan struct{})
+	u.cu = serve(NewCU(CUOptions{
+		Base: base, Log: u.log, Evaluator: u.evaluator, Crons: u.crons, Address: address, NowMS: nowMS, Stopping: u.stopping,
+	}))
 	t.Cleanup(func() { _ = u.log.Close() })
 	return u
 }

@@ -100,7 +100,7 @@ func (r *ur) routes() (http.Handler, error) {
 		router.HandleFunc("/", r.of(constantKey)).Methods(http.MethodGet, http.MethodHead)
 		router.HandleFunc("/dry-run", r.of(queryKey)).Methods(http.MethodPost)
 		router.HandleFunc("/result/{id}", r.of(queryKey)).Methods(http.MethodGet)
-		for _, path := range []string{"/results/{process}", "/digest/{process}", "/state/{process}", "/root/{process}", "/cron/{process}"} {
+		for _, path := range []string{"/results/{process}", "/events/{process}", "/digest/{process}", "/state/{process}", "/root/{process}", "/cron/{process}"} {
 			router.HandleFunc(path, r.of(pathKey)).Methods(http.MethodGet)
 		}
 	case "mu":

@@ -225,6 +225,13 @@ func (v forked) Results(ctx context.Context, process ao.ID, query engine.Results
 	return e.Results(ctx, own, query)
 }
 
+// Changed tells of more evaluations; see engine.Engine.
+func (v forked) Changed(process ao.ID) <-chan struct{} {
+	e, own, done := v.of(process)
+	defer done()
+	return e.Changed(own)
+}
+
 // Digest gives the digest of a stretch of results; see engine.Engine.
 func (v forked) Digest(ctx context.Context, process ao.ID, from, to uint64) (engine.ResultsDigest, error) {
 	e, own, done := v.of(process)

@@ -75,7 +75,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // openDoors begins to answer on every port.
 func (n *Node) openDoors(context.Context) error {
-	n.servers = &servers{}
+	n.servers = &servers{stopping: make(chan struct{})}
 	n.servers.serve(n.listeners.gateway, &n.doors.gateway, n.fail)
 	n.servers.serve(n.listeners.mu, &n.doors.mu, n.fail)
 	n.servers.serve(n.listeners.su, &n.doors.su, n.fail)
@@ -88,6 +88,9 @@ func (n *Node) openDoors(context.Context) error {
 type servers struct {
 	servers []*http.Server
 	wait    sync.WaitGroup
+	// stopping is closed when the first shutdown begins.
+	stopping chan struct{}
+	stop     sync.Once
 }
 
 // The limits of a connection. There is no write timeout: a result may take as
@@ -119,6 +122,7 @@ func (s *servers) serve(listener net.Listener, handler http.Handler, fail func(e
 
 // shutdown lets requests in hand finish until ctx ends and then cuts them off.
 func (s *servers) shutdown(ctx context.Context) error {
+	s.stop.Do(func() { close(s.stopping) })
 	var first error
 	for _, server := range s.servers {
 		err := server.Shutdown(ctx)

@@ -63,7 +63,7 @@ func (n *Node) openServers(context.Context) error {
 	})
 	cu := aohttp.NewCU(aohttp.CUOptions{
 		Base: base, Log: forkedLog{log, n.forks}, Evaluator: forked{n}, Crons: n.monitor, NowMS: nowMS,
-		Address: dataitem.AddressOf(n.authority.Owner()).String(),
+		Address: dataitem.AddressOf(n.authority.Owner()).String(), Stopping: n.servers.stopping,
 	})
 	units := map[string]http.Handler{"mu": mu, "su": su, "cu": cu}
 	own := n.ownHandlers(metrics)
