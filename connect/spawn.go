@@ -55,13 +55,25 @@ func (c *Client) Spawn(ctx context.Context, request SpawnRequest, signer dataite
 // Message signs a message, sends it and gives its id. Once it returns, the message has a
 // place in the process's log for ever; Result waits for what it comes to.
 func (c *Client) Message(ctx context.Context, request MessageRequest, signer dataitem.Signer) (ao.ID, error) {
+	item, err := c.Sign(request, signer)
+	if err != nil {
+		return ao.ID{}, err
+	}
+	return item.ID(), c.Post(ctx, item)
+}
+
+// Sign signs a message without sending it, which Post does: so its id is known before.
+func (c *Client) Sign(request MessageRequest, signer dataitem.Signer) (*dataitem.Item, error) {
 	tags := append(request.Tags[:len(request.Tags):len(request.Tags)],
 		dataitem.Tag{Name: ao.TagDataProtocol, Value: ao.DataProtocol},
 		dataitem.Tag{Name: ao.TagVariant, Value: ao.Variant},
 		dataitem.Tag{Name: ao.TagType, Value: ao.TypeMessage},
 	)
-	process := request.Process
-	return c.Send(ctx, dataitem.Draft{Target: process[:], Anchor: freshAnchor(), Tags: tags, Data: orSpace(request.Data)}, signer)
+	item, err := dataitem.Create(dataitem.Draft{Target: request.Process[:], Anchor: freshAnchor(), Tags: tags, Data: orSpace(request.Data)}, signer)
+	if err != nil {
+		return nil, ao.Errorf(ao.CodeInvalid, "%w", err)
+	}
+	return item, nil
 }
 
 // address gives the address of a unit.

@@ -117,7 +117,7 @@ WALLABY_ and its name in capitals: WALLABY_URL, WALLABY_PORT_BASE.`,
 	root.AddCommand(
 		a.devCommand(), a.nodeCommand(), a.clusterCommand(), a.routerCommand(),
 		a.demoCommand(), a.initCommand(), a.buildCommand(), a.runCommand(), a.testCommand(), a.publishCommand(), a.spawnCommand(), a.sendCommand(),
-		a.resultCommand(), a.resultsCommand(), a.dryrunCommand(), a.stateCommand(), a.evalCommand(), a.forkCommand(),
+		a.resultCommand(), a.resultsCommand(), a.dryrunCommand(), a.stateCommand(), a.evalCommand(), a.forkCommand(), a.consoleCommand(),
 		a.processesCommand(), a.processCommand(), a.evidenceCommand(), a.logCommand(), a.statusCommand(),
 		a.traceCommand(), a.outboxCommand(),
 		a.monitorCommand(), a.unmonitorCommand(), a.cronCommand(),

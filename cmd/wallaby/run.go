@@ -264,7 +264,7 @@ func (h *here) parse(text string) (to ao.ID, m trial.Message, err error) {
 			m.Data = value
 		case "To":
 			if to, err = ao.ParseID(value); err != nil {
-				return to, m, fmt.Errorf("To: %w", err)
+				return to, m, fmt.Errorf("the id in To: %w", err)
 			}
 		default:
 			m.Tags = append(m.Tags, dataitem.Tag{Name: name, Value: value})
