@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -69,4 +70,30 @@ func (c *Client) Schedule(ctx context.Context, process ao.ID, fromNonce, limit i
 	}
 	err = c.Do(ctx, http.MethodGet, c.SU+"/"+process.String()+"?"+query.Encode(), "", nil, &list)
 	return list, err
+}
+
+// Owner gives the address that a process takes for its owner's: what its log begins with
+// says it.
+func (c *Client) Owner(ctx context.Context, process ao.ID) (string, error) {
+	list, err := c.Schedule(ctx, process, 0, 1)
+	if err != nil {
+		return "", err
+	}
+	return list.Owner(process)
+}
+
+// Owner gives the same out of the first page of the process's log.
+func (l ListJSON) Owner(process ao.ID) (string, error) {
+	if len(l.Edges) == 0 || l.Edges[0].Node.Message == nil {
+		return "", ao.Errorf(ao.CodeNotFound, "the log of process %s does not begin with the process: name its owner", process)
+	}
+	item := l.Edges[0].Node.Message
+	if from, ok := item.Tags.Lookup(ao.TagFromProcess); ok {
+		return from, nil
+	}
+	key, err := base64.RawURLEncoding.DecodeString(item.Owner.Key)
+	if err != nil {
+		return "", ao.Errorf(ao.CodeInternal, "owner of process %s: %w", process, err)
+	}
+	return dataitem.NativeAddress(key), nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/wallaby-ao/wallaby/connect"
+	"github.com/wallaby-ao/wallaby/dataitem"
 )
 
 // command is one that begins with a dot.
@@ -218,7 +219,7 @@ func (c *Console) unmonitor(ctx context.Context, _ string) error {
 }
 
 func (c *Console) list(ctx context.Context, _ string) error {
-	found, err := c.Client.Find(ctx, c.Process.Owner, "")
+	found, err := c.Client.Find(ctx, dataitem.AddressOf(c.Signer.Owner()).String(), "")
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Client  *connect.Client
 	Signer  dataitem.Signer
-	Process connect.Found
+	Process connect.Found // whose Owner is what the process takes for it
 	Lines   Lines
 	Color   bool
 	// Blueprint gives the code of a blueprint, and the names of all; nil: there are none.
@@ -83,7 +83,7 @@ type failure struct {
 func New(o Options) *Console {
 	return &Console{
 		Options: o, own: map[string]bool{}, watches: map[string]func(){},
-		mine: o.Process.Owner == dataitem.NativeAddress(o.Signer.Owner()) || o.Process.Owner == dataitem.AddressOf(o.Signer.Owner()).String(),
+		mine: o.Process.Owner == dataitem.NativeAddress(o.Signer.Owner()),
 	}
 }
 

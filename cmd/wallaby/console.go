@@ -94,11 +94,15 @@ func (a *app) converse(ctx context.Context, name string, f consoleFlags) error {
 	if err != nil {
 		return err
 	}
+	client := a.client()
 	process, err := a.findOrSpawn(ctx, name, signer, f)
 	if err != nil {
 		return err
 	}
-	options := console.Options{Client: a.client(), Signer: signer, Process: process, Blueprint: blueprint, Trace: a.traceText}
+	if process.Owner, err = client.Owner(ctx, process.ID); err != nil {
+		return err
+	}
+	options := console.Options{Client: client, Signer: signer, Process: process, Blueprint: blueprint, Trace: a.traceText}
 	var terminal *console.Terminal
 	if a.isTerminal() && len(f.run) == 0 {
 		terminal = console.NewTerminal(historyFile())
@@ -191,14 +195,14 @@ func (a *app) findOrSpawn(ctx context.Context, name string, signer dataitem.Sign
 	case len(found) == 1:
 		return found[0], nil
 	}
-	return a.spawnForConsole(ctx, name, owner, signer, f)
+	return a.spawnForConsole(ctx, name, signer, f)
 }
 
 func (f consoleFlags) spawns() bool {
 	return f.module != "" || f.cron != "" || f.data != "" || len(f.tagNames) > 0
 }
 
-func (a *app) spawnForConsole(ctx context.Context, name, owner string, signer dataitem.Signer, f consoleFlags) (found connect.Found, err error) {
+func (a *app) spawnForConsole(ctx context.Context, name string, signer dataitem.Signer, f consoleFlags) (found connect.Found, err error) {
 	if len(f.tagNames) != len(f.tagValues) {
 		return found, usageError{fmt.Errorf("%d of --tag-name and %d of --tag-value: each name takes a value", len(f.tagNames), len(f.tagValues))}
 	}
@@ -234,7 +238,7 @@ func (a *app) spawnForConsole(ctx context.Context, name, owner string, signer da
 			return found, err
 		}
 	}
-	return connect.Found{ID: id, Name: name, Owner: owner, Tags: tags}, nil
+	return connect.Found{ID: id, Name: name, Tags: tags}, nil
 }
 
 // moduleForConsole gives the module that was named, the node's first, or Wallaby's own,

@@ -175,7 +175,7 @@ func (u unit) globals(ctx context.Context, nonce uint64) []byte {
 	if err != nil {
 		return nil
 	}
-	owner, err := ownerIn(list, u.process)
+	owner, err := list.Owner(u.process)
 	if err != nil {
 		return nil
 	}

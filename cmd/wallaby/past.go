@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/connect"
-	"github.com/wallaby-ao/wallaby/dataitem"
 )
 
 // parsePlace reads PROCESS, PROCESS@NONCE or PROCESS@NONCE.TICK; a nil place is the
@@ -129,7 +127,7 @@ signed or sent, and nothing changes.`,
 
 // ownerOf gives the address that a process takes for its owner's.
 func (a *app) ownerOf(ctx context.Context, process ao.ID) (string, error) {
-	list, err := a.client().Schedule(ctx, process, 0, 1)
+	owner, err := a.client().Owner(ctx, process)
 	if ao.CodeOf(err) == ao.CodeNotFound {
 		forks, forksErr := a.forks(ctx)
 		for _, f := range forks {
@@ -139,24 +137,5 @@ func (a *app) ownerOf(ctx context.Context, process ao.ID) (string, error) {
 		}
 		err = errors.Join(err, forksErr)
 	}
-	if err != nil {
-		return "", err
-	}
-	return ownerIn(list, process)
-}
-
-// ownerIn gives it out of the first page of the process's log.
-func ownerIn(list connect.ListJSON, process ao.ID) (string, error) {
-	if len(list.Edges) == 0 || list.Edges[0].Node.Message == nil {
-		return "", ao.Errorf(ao.CodeNotFound, "the log of process %s does not begin with the process: name its owner with --owner", process)
-	}
-	item := list.Edges[0].Node.Message
-	if from, ok := item.Tags.Lookup(ao.TagFromProcess); ok {
-		return from, nil
-	}
-	key, err := base64.RawURLEncoding.DecodeString(item.Owner.Key)
-	if err != nil {
-		return "", fmt.Errorf("owner of process %s: %w", process, err)
-	}
-	return dataitem.NativeAddress(key), nil
+	return owner, err
 }

@@ -23,7 +23,7 @@ const module = "github.com/wallaby-ao/wallaby"
 var table = []level{
 	{6, []string{"cmd/wallaby", "bench", "system", "vm/plugin/example"}},
 	{5, []string{"node", "trial"}},
-	{4, []string{"examples", "project", "http", "messenger", "proof"}},
+	{4, []string{"examples", "project", "console", "http", "messenger", "proof"}},
 	{3, []string{"lua", "engine", "raft", "courier", "history", "settlement", "vm/wazero", "vm/plugin"}},
 	{2, []string{"connect", "diff", "log", "log/logtest", "log/memory", "vm/wasm", "vm/wasm/binary", "vm/vmtest"}},
 	{1, []string{"ao", "vm", "vm/stateroot", "arweave", "arweave/gateway", "internal/lsm"}},

@@ -130,7 +130,7 @@ local function dispatch(message, env) Handlers.evaluate(message, env) end
 local function where(problem, thread)
 	local trace = {}
 	for line in debug.traceback(thread):gmatch("\n\t([^\n]+)") do
-		if not line:find("^%[C%]") and not line:find("^boot.lua") and not line:find("^handlers.lua") then
+		if not line:find("^%[C%]") and not line:find("^boot.lua") and not line:find("^handlers.lua") and not line:find("^%(...tail") then
 			trace[#trace + 1] = "\n\t" .. line
 		end
 	end
