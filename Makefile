@@ -21,7 +21,7 @@ dev: ## start a node with real aos modules on 127.0.0.1:4000 (ARGS="--port-base 
 	@scripts/dev.sh $(ARGS)
 
 build: ## build the static binary bin/wallaby
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/wallaby ./cmd/wallaby
+	@scripts/build.sh
 
 runtime: ## build the Lua runtime lua/runtime.wasm (installs clang, lld and wasi-libc)
 	@scripts/runtime.sh

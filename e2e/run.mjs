@@ -10,6 +10,7 @@ import { Node, freePortBase } from './lib/node.mjs'
 import { Suite } from './lib/suite.mjs'
 import { arweaveWallet } from './lib/wallets.mjs'
 import { AOS, World } from './lib/world.mjs'
+import { aosClient } from './scenarios/aosclient.mjs'
 import { badInput } from './scenarios/badinput.mjs'
 import { basics } from './scenarios/basics.mjs'
 import { cluster } from './scenarios/cluster.mjs'
@@ -28,7 +29,7 @@ const binary = process.env.WALLABY_BINARY ?? join(root, 'bin', 'wallaby')
 const aos = join(root, 'testdata', 'modules', 'aos2_0_6.wasm')
 
 const suite = new Suite(process.argv[2])
-const scenarios = { basics, paging, pushing, token, badInput, history, weave, restart, cron, loop, refusals }
+const scenarios = { basics, aosClient, paging, pushing, token, badInput, history, weave, restart, cron, loop, refusals }
 
 async function main () {
   for (const [path, target] of [[binary, 'make build'], [aos, 'make modules']]) {

@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/runtime.sh
-CGO_ENABLED=0 "${GO:-go}" build -trimpath -o bin/wallaby ./cmd/wallaby
+scripts/build.sh
 exec bin/wallaby demo "$@"

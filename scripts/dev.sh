@@ -31,5 +31,5 @@ add sqlite.wasm ghSkge2sIUD_F00ym5sEimC63BDBuBrq4b5OcwxOjiw
 add aos2_0_4_32.wasm
 
 # Not "go run", which takes Ctrl-C for a failure.
-CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby
+scripts/build.sh
 exec bin/wallaby dev ${flags[@]+"${flags[@]}"} "$@"

@@ -57,7 +57,7 @@ lint() {
 	check "go vet" "$GO" vet ./...
 	check "staticcheck" "$GO" run "$STATICCHECK" ./...
 	check "go mod tidy" "$GO" mod tidy -diff
-	check "static build" env CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby
+	check "static build" scripts/build.sh
 	check "go vet of bench/peers" "$GO" -C bench/peers vet ./...
 	local machine
 	for machine in wasmer wasmtime; do
@@ -122,7 +122,7 @@ e2e() {
 		skip "e2e" "node and npm are missing; the real aoconnect was not run"
 		return
 	fi
-	check "build for e2e" env CGO_ENABLED=0 "$GO" build -trimpath -o bin/wallaby ./cmd/wallaby &&
+	check "build for e2e" scripts/build.sh &&
 		"$testsum" run "$counts" "e2e" node e2e/run.mjs
 }
 
