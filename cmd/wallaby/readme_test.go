@@ -43,7 +43,7 @@ func TestReadme(t *testing.T) {
 
 // TestPages does the same for pages that show what is done step by step.
 func TestPages(t *testing.T) {
-	for _, page := range []string{"AUDIT.md"} {
+	for _, page := range []string{"AUDIT.md", "LOCAL.md", "EXAMPLES.md", "CONNECT.md"} {
 		t.Run(page, func(t *testing.T) { runPage(t, filepath.Join("docs", page)) })
 	}
 }
