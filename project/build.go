@@ -43,9 +43,12 @@ func (p *Project) Build(ctx context.Context, cacheDir string) (b Built, err erro
 	return b, nil
 }
 
-// Make makes the module of so many files. The compiled runtime, which checks that all
+// Make makes the module of so many files. Of Lua, the compiled runtime, which checks that all
 // files are Lua, is kept in cacheDir; "" keeps nothing.
 func (p *Project) Make(ctx context.Context, cacheDir string) (module []byte, count int, err error) {
+	if p.Lang == "c" {
+		return p.makeC(ctx)
+	}
 	files, err := p.luaFiles()
 	if err != nil {
 		return nil, 0, err

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -25,8 +27,10 @@ type Project struct {
 	Dir string `yaml:"-"`
 	// Name is what the process is to be called.
 	Name string `yaml:"name"`
-	// Lang is the language: lua.
+	// Lang is the language: lua or c.
 	Lang string `yaml:"lang"`
+	// Flags are for the compiler, of C alone.
+	Flags []string `yaml:"flags"`
 	// MemoryLimit and ComputeLimit are tags of the module, as in "1-gb" and
 	// "9000000000000"; "" leaves them to wallaby publish.
 	MemoryLimit  string `yaml:"memory-limit"`
@@ -55,6 +59,9 @@ func Open(dir string) (*Project, error) {
 	text, err := os.ReadFile(filepath.Join(dir, FileName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if err := p.openDevConfig(); err != nil {
+			return nil, err
+		}
 	case err != nil:
 		return nil, fmt.Errorf("open project: %w", err)
 	default:
@@ -76,16 +83,40 @@ func Open(dir string) (*Project, error) {
 	return p, p.check()
 }
 
+// openDevConfig reads a project of the dev-cli: what it is written in is seen by its files.
+func (p *Project) openDevConfig() error {
+	text, err := os.ReadFile(filepath.Join(p.Dir, DevConfigName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = p.readDevConfig(text)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(p.Dir, DevConfigName), err)
+	}
+	lua, err := p.filesLike(".lua")
+	if err != nil {
+		return err
+	}
+	if p.Lang = "c"; len(lua) > 0 {
+		p.Lang, p.Flags = "lua", nil
+	}
+	return nil
+}
+
 var (
-	memoryLimit  = regexp.MustCompile(`^[1-9][0-9]*-(kb|mb|gb)$`)
+	memoryLimit  = regexp.MustCompile(`^[1-9][0-9]*-(b|kb|mb|gb)$`)
 	computeLimit = regexp.MustCompile(`^[1-9][0-9]*$`)
 )
 
 func (p *Project) check() error {
 	file := filepath.Join(p.Dir, FileName)
 	switch {
-	case p.Lang != "lua":
-		return fmt.Errorf("%s: lang is %q, and wallaby build makes modules of lua alone", file, p.Lang)
+	case !slices.Contains(Languages(), p.Lang):
+		return fmt.Errorf("%s: lang is %q: wallaby build makes modules of %s", file, p.Lang, strings.Join(Languages(), ", "))
+	case len(p.Flags) > 0 && p.Lang == "lua":
+		return fmt.Errorf("%s: flags are for a compiler, and lua needs none", file)
 	case p.MemoryLimit != "" && !memoryLimit.MatchString(p.MemoryLimit):
 		return fmt.Errorf("%s: memory-limit is %q: write it as in 500-mb or 1-gb", file, p.MemoryLimit)
 	case p.ComputeLimit != "" && !computeLimit.MatchString(p.ComputeLimit):

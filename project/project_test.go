@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -96,7 +97,8 @@ func TestEveryFileThatIsNoLuaIsNamed(t *testing.T) {
 func TestWhatIsNoProjectIsRefused(t *testing.T) {
 	needRuntime(t)
 	for text, want := range map[string]string{
-		"lang: cobol":          "lua alone",
+		"lang: cobol":          "modules of c, lua",
+		"flags: [-O3]":         "flags are for a compiler",
 		"memory-limit: lots":   "500-mb",
 		"compute-limit: -1":    "number of gas",
 		"output: ../x.wasm":    "within the project",
@@ -127,7 +129,7 @@ func TestWhatIsNoProjectIsRefused(t *testing.T) {
 			t.Errorf("%q: %v", dir, err)
 		}
 	}
-	if err := project.Init(filepath.Join(empty, "x"), "cobol"); err == nil || !strings.Contains(err.Error(), "take lua") {
+	if err := project.Init(filepath.Join(empty, "x"), "cobol"); err == nil || !strings.Contains(err.Error(), "take c, lua") {
 		t.Errorf("a starter in cobol: %v", err)
 	}
 }
@@ -140,5 +142,58 @@ func TestLimitsBecomeTags(t *testing.T) {
 	}
 	if got := fmt.Sprint(p.Tags()); got != "[{Memory-Limit 64-mb} {Compute-Limit 1000}]" {
 		t.Error(got)
+	}
+}
+
+// TestAProcessInC builds the starter, and what is wrong with it is told.
+func TestAProcessInC(t *testing.T) {
+	if _, err := exec.LookPath("clang"); err != nil {
+		t.Skip("SKIPPED: clang is not there: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32")
+	}
+	dir := filepath.Join(t.TempDir(), "in-c")
+	if err := project.Init(dir, "c"); err != nil {
+		t.Fatal(err)
+	}
+	p, err := project.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := p.Build(t.Context(), "")
+	if err != nil || built.Files != 2 || built.Bytes > 100_000 {
+		t.Fatalf("%+v, %v", built, err)
+	}
+	write(t, dir, map[string]string{"lib/more.c": "int more(void) { return nothing; }"})
+	_, err = p.Build(t.Context(), "")
+	if wrong, ok := errors.AsType[*project.CompileError](err); !ok || !strings.Contains(wrong.Printed, "lib/more.c:1:") {
+		t.Errorf("a mistake: %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := p.Build(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "clang is not there, which makes modules of C: apt-get install clang lld") {
+		t.Errorf("without a compiler: %v", err)
+	}
+}
+
+// TestAProjectOfTheDevCLIIsRead takes its limit, and sees what it is written in.
+func TestAProjectOfTheDevCLIIsRead(t *testing.T) {
+	for _, one := range []struct{ config, file, want string }{
+		{"", "process.lua", "lua 512-mb []"},
+		{"preset: xs\nkeep_js: true\ntarget: 32\nextra_compile_args: [-O3]", "process.lua", "lua 128-mb []"},
+		{"preset: xl\nstack_size: 65536\nmaximum_memory: 1048576\nextra_compile_args: [-O3]", "process.c", "c 1048576-b [-O3]"},
+		{"preset: huge", "process.lua", "take xs, sm"},
+		{"colour: red", "process.lua", "colour"},
+	} {
+		dir := write(t, t.TempDir(), map[string]string{project.DevConfigName: one.config, one.file: ""})
+		p, err := project.Open(dir)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = fmt.Sprint(p.Lang, " ", p.MemoryLimit, " ", p.Flags)
+		}
+		if !strings.Contains(got, one.want) {
+			t.Errorf("%q: %s, want %s", one.config, got, one.want)
+		}
+	}
+	dir := write(t, t.TempDir(), map[string]string{project.DevConfigName: "preset: xs", project.FileName: "memory-limit: 64-mb", "process.lua": ""})
+	if p, err := project.Open(dir); err != nil || p.MemoryLimit != "64-mb" {
+		t.Errorf("both files: %+v, %v", p, err)
 	}
 }

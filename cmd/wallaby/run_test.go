@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,6 +61,20 @@ func TestRunReadsLines(t *testing.T) {
 	}
 	if got := runCommand(t, "\n\n", "run", dir, "--step", "--eval", "1"); got.code != exitOK || strings.Count(got.stderr, "Enter goes on") != 2 {
 		t.Errorf("step by step: %+v", got)
+	}
+}
+
+// TestAProcessInCIsTested builds the starter in C and runs its tests, which are in Lua.
+func TestAProcessInCIsTested(t *testing.T) {
+	if _, err := exec.LookPath("clang"); err != nil {
+		t.Skip("SKIPPED: clang is not there: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32")
+	}
+	dir := ownProject(t, "--lang", "c")
+	if said := mustRun(t, "test", dir); !strings.HasSuffix(said, "2 passed, 0 failed") {
+		t.Error(said)
+	}
+	if said := mustRun(t, "run", dir, "--message", `{"Action":"Add","Quantity":"4","Note":"a \"quoted\" \\ text"}`); !strings.Contains(said, "Action=Added Count=4") {
+		t.Error(said)
 	}
 }
 
