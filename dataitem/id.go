@@ -19,8 +19,12 @@ func ParseID(s string) (ID, error) {
 	if len(s) != IDLength {
 		return id, fmt.Errorf("%q is not an id: want %d base64url characters, got %d", clip(s), IDLength, len(s))
 	}
-	if _, err := strictBase64.Decode(id[:], []byte(s)); err != nil {
+	n, err := strictBase64.Decode(id[:], []byte(s))
+	if err != nil {
 		return ID{}, fmt.Errorf("%q is not an id: %w", clip(s), err)
+	}
+	if n != len(id) { // the decoder passes over line ends
+		return ID{}, fmt.Errorf("%q is not an id: it has a line end in it", clip(s))
 	}
 	return id, nil
 }

@@ -55,7 +55,8 @@ func ParseJoinToken(text string) (t JoinToken, err error) {
 	encoded, ok := strings.CutPrefix(strings.TrimSpace(text), joinPrefix)
 	b, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
 	size := len(t.Authority) + len(t.Secret)
-	if !ok || err != nil || len(b) != size+4 || binary.BigEndian.Uint32(b[size:]) != crc32.ChecksumIEEE(b[:size]) {
+	// The decoder passes over line ends.
+	if !ok || strings.ContainsAny(encoded, "\r\n") || err != nil || len(b) != size+4 || binary.BigEndian.Uint32(b[size:]) != crc32.ChecksumIEEE(b[:size]) {
 		return JoinToken{}, ErrNoToken
 	}
 	copy(t.Authority[:], b)

@@ -221,6 +221,7 @@ func TestJoinTokensAreReadAsWritten(t *testing.T) {
 func FuzzParseJoinToken(f *testing.F) {
 	f.Add(JoinToken{}.String())
 	f.Add(joinPrefix + "AAAA")
+	f.Add(JoinToken{}.String()[:40] + "\n" + JoinToken{}.String()[40:])
 	f.Fuzz(func(t *testing.T, text string) {
 		token, err := ParseJoinToken(text)
 		if err == nil && token.String() != strings.TrimSpace(text) {
