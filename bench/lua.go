@@ -61,7 +61,7 @@ func Lua(ctx context.Context, dir, aosModule string, progress func(string)) ([]R
 		Lower("process in Lua, wazero", "module", "MB", float64(len(own))/1e6, peer, float64(len(aos))/1e6),
 	}
 	built, err := buildSeconds(ctx, filepath.Join(dir, "project"), filepath.Join(dir, "code"))
-	return append(rows, Row{Case: fmt.Sprintf("wallaby build, %d files", luaFiles), Metric: "time (target 100 ms)", Unit: "ms", Value: built * 1000}), err
+	return append(rows, Row{Case: fmt.Sprintf("building %d Lua files", luaFiles), Metric: "time (target 100 ms)", Unit: "ms", Value: built * 1000}), err
 }
 
 // luaSide is a module and the best that it did.
