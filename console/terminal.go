@@ -25,6 +25,9 @@ type Terminal struct {
 // NewTerminal keeps history in a file; "": it is forgotten.
 func NewTerminal(historyFile string) *Terminal {
 	t := &Terminal{shell: readline.NewShell()}
+	// While the terminal is asked where its cursor is, keys that come together with its
+	// answer are lost. The prompt's width says it, too.
+	_ = t.shell.Config.Set("cursor-position-probe", false) // it can be set
 	t.shell.Prompt.Primary(func() string {
 		t.mu.Lock()
 		defer t.mu.Unlock()

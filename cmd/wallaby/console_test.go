@@ -72,10 +72,6 @@ func (p *typist) read() {
 		p.mu.Lock()
 		p.shown.Write(b[:n])
 		p.mu.Unlock()
-		// A terminal says where its cursor is when it is asked.
-		for range strings.Count(string(b[:n]), "\x1b[6n") {
-			_, _ = p.terminal.WriteString("\x1b[1;1R") // the console may be gone
-		}
 		select {
 		case p.changed <- struct{}{}:
 		default:
