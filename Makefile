@@ -47,7 +47,7 @@ fuzz: ## fuzz every target for FUZZTIME (30000x: so many inputs)
 e2e: ## run the real aoconnect against a node
 	@scripts/test.sh setup e2e
 
-test-system: ## kill, freeze and damage real nodes 200 times, 1,000 hops, 200 worlds (WALLABY_FAULTS, _HOPS, _SEEDS)
+test-system: ## 200 faults of real nodes, 1,000 hops, 200 worlds, 10,000 evaluations (WALLABY_FAULTS, _HOPS, _SEEDS, _EVALUATIONS)
 	@scripts/test.sh setup system
 
 test-arlocal: ## settle at arlocal, a gateway by others; installs it first, which takes minutes
