@@ -46,8 +46,8 @@ func (p *Project) Build(ctx context.Context, cacheDir string) (b Built, err erro
 // Make makes the module of so many files. Of Lua, the compiled runtime, which checks that all
 // files are Lua, is kept in cacheDir; "" keeps nothing.
 func (p *Project) Make(ctx context.Context, cacheDir string) (module []byte, count int, err error) {
-	if p.Lang == "c" {
-		return p.makeC(ctx)
+	if with, ok := compilers[p.Lang]; ok {
+		return p.compile(ctx, with)
 	}
 	files, err := p.luaFiles()
 	if err != nil {

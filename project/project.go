@@ -27,9 +27,9 @@ type Project struct {
 	Dir string `yaml:"-"`
 	// Name is what the process is to be called.
 	Name string `yaml:"name"`
-	// Lang is the language: lua or c.
+	// Lang is the language: lua, c, go or rust.
 	Lang string `yaml:"lang"`
-	// Flags are for the compiler, of C alone.
+	// Flags are for the compiler, which Lua has none of.
 	Flags []string `yaml:"flags"`
 	// MemoryLimit and ComputeLimit are tags of the module, as in "1-gb" and
 	// "9000000000000"; "" leaves them to wallaby publish.

@@ -1,6 +1,7 @@
 package project_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -97,7 +98,7 @@ func TestEveryFileThatIsNoLuaIsNamed(t *testing.T) {
 func TestWhatIsNoProjectIsRefused(t *testing.T) {
 	needRuntime(t)
 	for text, want := range map[string]string{
-		"lang: cobol":          "modules of c, lua",
+		"lang: cobol":          "modules of c, go, lua, rust",
 		"flags: [-O3]":         "flags are for a compiler",
 		"memory-limit: lots":   "500-mb",
 		"compute-limit: -1":    "number of gas",
@@ -129,7 +130,7 @@ func TestWhatIsNoProjectIsRefused(t *testing.T) {
 			t.Errorf("%q: %v", dir, err)
 		}
 	}
-	if err := project.Init(filepath.Join(empty, "x"), "cobol"); err == nil || !strings.Contains(err.Error(), "take c, lua") {
+	if err := project.Init(filepath.Join(empty, "x"), "cobol"); err == nil || !strings.Contains(err.Error(), "take c, go, lua, rust") {
 		t.Errorf("a starter in cobol: %v", err)
 	}
 }
@@ -150,19 +151,12 @@ func TestAProcessInC(t *testing.T) {
 	if _, err := exec.LookPath("clang"); err != nil {
 		t.Skip("SKIPPED: clang is not there: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32")
 	}
-	dir := filepath.Join(t.TempDir(), "in-c")
-	if err := project.Init(dir, "c"); err != nil {
-		t.Fatal(err)
-	}
-	p, err := project.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := starter(t, "c")
 	built, err := p.Build(t.Context(), "")
 	if err != nil || built.Files != 2 || built.Bytes > 100_000 {
 		t.Fatalf("%+v, %v", built, err)
 	}
-	write(t, dir, map[string]string{"lib/more.c": "int more(void) { return nothing; }"})
+	write(t, p.Dir, map[string]string{"lib/more.c": "int more(void) { return nothing; }"})
 	_, err = p.Build(t.Context(), "")
 	if wrong, ok := errors.AsType[*project.CompileError](err); !ok || !strings.Contains(wrong.Printed, "lib/more.c:1:") {
 		t.Errorf("a mistake: %v", err)
@@ -171,6 +165,81 @@ func TestAProcessInC(t *testing.T) {
 	if _, err := p.Build(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "clang is not there, which makes modules of C: apt-get install clang lld") {
 		t.Errorf("without a compiler: %v", err)
 	}
+}
+
+// TestAProcessInGo builds the starter, twice the same, and what is wrong with it is told.
+func TestAProcessInGo(t *testing.T) {
+	p := starter(t, "go")
+	module, files, err := p.Make(t.Context(), "")
+	if err != nil || files != 2 || len(module) > 5_000_000 {
+		t.Fatalf("%d files, %d bytes, %v", files, len(module), err)
+	}
+	if again, _, err := p.Make(t.Context(), ""); err != nil || !bytes.Equal(again, module) {
+		t.Errorf("it was built again, to other bytes: %v", err)
+	}
+	write(t, p.Dir, map[string]string{"more.go": "package main\n\nvar x = nothing\n"})
+	_, _, err = p.Make(t.Context(), "")
+	if wrong, ok := errors.AsType[*project.CompileError](err); !ok || !strings.Contains(wrong.Printed, "more.go:3:9: undefined: nothing") {
+		t.Errorf("a mistake: %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, _, err := p.Make(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "go is not there, which makes modules of Go: install") {
+		t.Errorf("without a compiler: %v", err)
+	}
+}
+
+// TestAProcessInRust builds the starter; a cargo without what makes wasm is passed over,
+// and told of if there is no other.
+func TestAProcessInRust(t *testing.T) {
+	p, path, without := starter(t, "rust"), os.Getenv("PATH"), t.TempDir()
+	for _, name := range []string{"cargo", "rustc"} {
+		if err := os.WriteFile(filepath.Join(without, name), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for of, want := range map[string]string{
+		t.TempDir(): "cargo is not there, which makes modules of Rust: install it from https://rustup.rs, then rustup target add wasm32-unknown-unknown, or",
+		without:     "cargo is there, but not what it compiles wasm with: rustup target add",
+	} {
+		t.Setenv("PATH", of)
+		if _, _, err := p.Make(t.Context(), ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	t.Setenv("PATH", without+string(filepath.ListSeparator)+path)
+	module, files, err := p.Make(t.Context(), "")
+	if err != nil && strings.Contains(err.Error(), "but not what it compiles wasm with") {
+		t.Skip("SKIPPED: no cargo here has a target for wasm: apt-get install rustc cargo libstd-rust-dev-wasm32")
+	}
+	if err != nil || files != 3 || len(module) > 200_000 {
+		t.Fatalf("%d files, %d bytes, %v", files, len(module), err)
+	}
+	write(t, p.Dir, map[string]string{"src/more.rs": "", "Cargo.toml": "[package]\nname = \"x\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[lib]\nname = \"other\"\n"})
+	if err := os.RemoveAll(filepath.Join(p.Dir, "target")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.Make(t.Context(), ""); err == nil || !strings.Contains(err.Error(), `needs crate-type = ["cdylib"]`) {
+		t.Errorf("no module: %v", err)
+	}
+	write(t, p.Dir, map[string]string{"src/lib.rs": "fn x() -> u8 { nothing }\n"})
+	_, _, err = p.Make(t.Context(), "")
+	if wrong, ok := errors.AsType[*project.CompileError](err); !ok || !strings.Contains(wrong.Printed, "src/lib.rs:1:16") {
+		t.Errorf("a mistake: %v", err)
+	}
+}
+
+// starter makes a project of the starter in a language.
+func starter(t *testing.T, lang string) *project.Project {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "in-"+lang)
+	if err := project.Init(dir, lang); err != nil {
+		t.Fatal(err)
+	}
+	p, err := project.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // TestAProjectOfTheDevCLIIsRead takes its limit, and sees what it is written in.

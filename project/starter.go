@@ -65,6 +65,9 @@ func InitFrom(dir string, from fs.FS) error {
 		}
 		text, err := fs.ReadFile(from, path)
 		if err == nil {
+			if path == "go.mod.txt" { // a directory with a file go.mod could not be embedded
+				path = "go.mod"
+			}
 			err = os.WriteFile(filepath.Join(dir, path), bytes.ReplaceAll(text, []byte("NAME"), []byte(name)), 0o644)
 		}
 		if err != nil {

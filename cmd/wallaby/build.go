@@ -61,12 +61,15 @@ func exampleNames() (names []string) {
 func (a *app) buildCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "build [DIR]",
-		Short: "Make a module of a process: in Lua without a compiler, in C with clang",
+		Short: "Make a module of a process: in Lua without a compiler, else with yours",
 		Long: `build puts the Lua files of a directory into Wallaby's Lua runtime. The process
 begins with process.lua or main.lua; lib/shop.lua is required as "lib.shop". Tests
 (*_test.lua, test/) and hidden directories are left out. wallaby.yaml, if there is
 one, names the language, the module's limits and its file; else the dev-cli's
-config.yml is read. Of a project in C all .c files are compiled with clang.`,
+config.yml is read.
+
+Of a project in C all .c files are compiled with clang, of one in Go the package with
+go, of one in Rust the library with cargo, so far as they are installed.`,
 		Example: "  wallaby build\n  wallaby build my-token",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

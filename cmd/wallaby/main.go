@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/project"
 )
 
 // Exit codes, the same for every command.
@@ -43,8 +44,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
+	code := exitCode(err)
+	if wrong, ok := errors.AsType[*project.CompileError](err); ok {
+		fmt.Fprintln(stderr, wrong.Printed)
+		err = fmt.Errorf("%s could not compile the project", wrong.Compiler)
+	}
 	fmt.Fprintf(stderr, "wallaby: %s\n", oneLine(err))
-	return exitCode(err)
+	return code
 }
 
 // usageError is a command line that cannot be carried out as written.

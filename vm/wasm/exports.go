@@ -13,6 +13,7 @@ var called = map[string]struct{ params, results int }{
 	"handle":                       {2, 1},
 	"main":                         {2, 1},
 	"__wasm_call_ctors":            {0, 0},
+	wasiReactor:                    {0, 0},
 	"emscripten_stack_init":        {0, 0},
 	"emscripten_stack_get_end":     {0, 1},
 	"stackSave":                    {0, 1},

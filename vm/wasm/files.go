@@ -11,6 +11,7 @@ import (
 // told that they are not there, with the numbers that the glue gives.
 const (
 	wasiBadFile  = 8
+	wasiInvalid  = 28
 	wasiNotFound = 44
 	wasiSeekPipe = 70
 

@@ -170,10 +170,14 @@ func (h *host) boot(ctx context.Context) error {
 			return err
 		}
 	}
-	if h.has("__wasm_call_ctors") {
-		if _, err := h.instance.Call(ctx, "__wasm_call_ctors"); err != nil {
+	for _, name := range []string{"__wasm_call_ctors", wasiReactor} {
+		if !h.has(name) {
+			continue
+		}
+		if _, err := h.instance.Call(ctx, name); err != nil {
 			return err
 		}
+		break // a module of WASI calls its constructors itself
 	}
 	if !h.module.how.runsMain || !h.has("main") {
 		return nil

@@ -56,7 +56,7 @@ func lookup(im binary.ImportedFunc) function {
 			return &vm.TrapError{Reason: fmt.Sprintf("import %s.%s has %d parameters where it needs %d", im.Module, im.Name, len(im.Type.Params), want)}
 		}
 	}
-	for _, table := range []map[string]function{runtimeFunctions, fileFunctions, timeFunctions} {
+	for _, table := range []map[string]function{runtimeFunctions, fileFunctions, timeFunctions, wasiFunctions} {
 		if body, ok := table[im.Name]; ok {
 			return body
 		}
@@ -72,6 +72,7 @@ var parametersMin = map[string]int{
 	"environ_sizes_get": 2, "environ_get": 2,
 	"clock_time_get": 3, "_gmtime_js": 2, "_localtime_js": 2, "_tzset_js": 2, "strftime": 4, "strftime_l": 4,
 	"fd_write": 4, "fd_read": 4, "__syscall_getcwd": 2, "__asyncjs__weavedrive_read": 3,
+	"args_sizes_get": 2, "random_get": 2, "poll_oneoff": 4,
 }
 
 func refill(h *host, s []uint64) error {
