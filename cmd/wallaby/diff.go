@@ -14,7 +14,7 @@ import (
 
 // difference is the first of two accounts of a process.
 type difference struct {
-	Process ao.ID  `json:"process"`
+	Process ao.ID  `json:"process,omitzero"`
 	A       string `json:"a"`
 	B       string `json:"b"`
 	// Compared is how many places of the history were, up to and with the first that
@@ -28,7 +28,7 @@ type difference struct {
 type firstNonce struct {
 	Nonce   uint64 `json:"nonce"`
 	Tick    uint64 `json:"tick,omitempty"`
-	Message ao.ID  `json:"message"`
+	Message ao.ID  `json:"message,omitzero"`
 	// What differs: the histories themselves, results or only states.
 	What   string               `json:"what"`
 	Fields []diff.Field         `json:"fields,omitempty"`

@@ -18,7 +18,7 @@ func (a *app) printDifference(d difference) error {
 	if a.output == outputJSON {
 		return a.printJSON(d)
 	}
-	fmt.Fprintf(a.stdout, "process  %s\nA        %s\nB        %s\n\n", d.Process, d.A, d.B)
+	fmt.Fprintf(a.stdout, "process  %s\nA        %s\nB        %s\n\n", orUnknown(d.Process), d.A, d.B)
 	if d.Remark != "" {
 		fmt.Fprintln(a.stdout, d.Remark)
 	}
@@ -27,8 +27,11 @@ func (a *app) printDifference(d difference) error {
 		fmt.Fprintf(a.stdout, "equal: %d nonces\n", d.Compared)
 		return nil
 	}
-	place := fmt.Sprintf("nonce %d, message %s", at.Nonce, at.Message)
-	if at.Tick > 0 {
+	place := fmt.Sprintf("nonce %d", at.Nonce)
+	switch {
+	case at.Tick == 0 && !at.Message.IsZero():
+		place = fmt.Sprintf("nonce %d, message %s", at.Nonce, at.Message)
+	case at.Tick > 0:
 		place = fmt.Sprintf("nonce %d, message %d of crons behind it", at.Nonce, at.Tick)
 	}
 	fmt.Fprintf(a.stdout, "the %s differ at %s\n", at.What, place)

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
 )
 
@@ -42,6 +43,14 @@ func (a *app) printFields(fields [][2]string) error {
 		fmt.Fprintf(w, "%s\t%s\n", field[0], field[1])
 	}
 	return w.Flush()
+}
+
+// orUnknown is an id as people are shown it who were perhaps told none.
+func orUnknown(id ao.ID) string {
+	if id.IsZero() {
+		return "-"
+	}
+	return id.String()
 }
 
 func formatTimeMS(ms int64) string {

@@ -122,7 +122,7 @@ func (a *app) printReplay(state engine.Replay) error {
 		if m.Seconds > 0 {
 			rate = strconv.FormatFloat(float64(state.Messages)/m.Seconds, 'f', 0, 64)
 		}
-		rows = append(rows, []string{m.VM, strconv.FormatUint(state.Messages, 10), rate, m.Results.String(), m.Root.String()})
+		rows = append(rows, []string{m.VM, strconv.FormatUint(state.Messages, 10), rate, m.Results.String(), orUnknown(m.Root)})
 	}
 	if err := a.printTable([]string{"VM", "MESSAGES", "PER SECOND", "RESULTS", "STATE ROOT"}, rows); err != nil {
 		return err

@@ -37,7 +37,7 @@ func TestEnginesAreEqualOnGo(t *testing.T) {
 	}
 	var messages [][]byte
 	for range 5 {
-		for _, command := range []string{"chance", "keep", "order", "time", "panic", "sleep", "soonest", "keep", "wait", "garbage", "crowd", "file", "order", "print"} {
+		for _, command := range []string{"chance", "keep", "order", "time", "panic", "sleep", "soonest", "keep", "wait", "leave", "garbage", "crowd", "file", "order", "print"} {
 			messages = append(messages, []byte(`"`+command+`"`))
 		}
 	}
@@ -55,7 +55,9 @@ func TestEnginesAreEqualOnGo(t *testing.T) {
 		{"wait", "", "unreachable"},
 		{"keep", "2", ""},
 		{"order", "name", ""},
+		{"leave", "left", ""},
 		{"sleep", "true", ""},
+		{"keep", "4", ""}, // with what was left to the message before
 		{"soonest", "a second", ""},
 		{"time", "1970-01-01T01:00:1", ""},
 		{"file", "open /etc/passwd: No such file or directory [] []", ""},

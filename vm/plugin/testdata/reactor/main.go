@@ -79,6 +79,12 @@ func do(command string) string {
 		}
 	case "crowd":
 		return fmt.Sprint(crowd())
+	case "leave":
+		go func() {
+			time.Sleep(time.Second)
+			kept["left"] = 1
+		}()
+		return "left"
 	case "garbage":
 		var held [][]byte
 		for i := range 3000 {
