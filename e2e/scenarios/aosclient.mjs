@@ -24,14 +24,14 @@ const FIND_MODULE = `query ($ids: [ID!]!) { transactions(ids: $ids) { edges { no
 
 export async function aosClient (suite, world) {
   const own = await ownModule(world)
-  for (const [kind, module, version] of [['the official module', AOS, /^2\./], ['our own runtime', own, /\S/]]) {
-    await consoleOn(suite, world, { kind, module, version })
+  for (const [kind, module] of [['the official module', AOS], ['our own runtime', own]]) {
+    await consoleOn(suite, world, { kind, module })
   }
   suite.skip('aos of npm in a terminal', 'its last version, 1.2.18, takes no setting for the messenger and ' +
-    'the compute unit, spawns with a scheduler of its own, and sends Evals as tags that no aos 2 module knows')
+    'the compute unit, spawns with a scheduler of its own, and sends code without the tag Action = Eval, which aos 2 modules ask for')
 }
 
-async function consoleOn (suite, world, { kind, module, version }) {
+async function consoleOn (suite, world, { kind, module }) {
   const console = new Console(world, { name: `aos-${Date.now()}-${module.slice(0, 4)}`, module })
 
   await suite.test(`aos on ${kind}: a start makes a process and shows its prompt`, async () => {
@@ -39,7 +39,7 @@ async function consoleOn (suite, world, { kind, module, version }) {
     console.process = await console.spawn([['Authority', world.authority]])
     const { Output } = await console.evaluate("require('.process')._version")
     assert.match(promptOf(Output), /> *$/)
-    assert.match(printed({ Output }), version)
+    assert.match(printed({ Output }), /^2\./)
   })
 
   await suite.test(`aos on ${kind}: what is typed is evaluated, and state lasts`, async () => {
@@ -114,8 +114,8 @@ class Console {
     assert.equal(valueOf(tags, 'Data-Protocol'), 'ao')
     assert.equal(valueOf(tags, 'Type'), 'Module')
     for (const name of ['Module-Format', 'Input-Encoding', 'Output-Encoding']) assert.ok(valueOf(tags, name), name)
-    return this.#post('1984', [
-      ['App-Name', 'aos'], ['Name', this.name], ['Authority', CONSOLE_AUTHORITY], ...extra,
+    return this.#post(' ', [
+      ['Content-Type', 'text/plain'], ['App-Name', 'aos'], ['Name', this.name], ['Authority', CONSOLE_AUTHORITY], ...extra,
       ['aos-Version', CONSOLE_VERSION], ...protocol('Process'), ['Module', this.module],
       ['Scheduler', this.scheduler], ['Timestamp', String(Date.now())]
     ])
