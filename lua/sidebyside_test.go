@@ -188,6 +188,12 @@ var sideBySide = map[string][]sent{
 		{From: user, Action: "Eval", Data: "Owner = 'me'"}, eval("return Owner"), {From: other, By: user, Data: "not trusted", Tags: []string{"From-Process", other}}, eval("return #Inbox"),
 		eval("Owner = '" + user + "' return 1"), eval("return 1"), {From: user, Action: "Eval", Data: "return 'mine'"},
 	},
+	"chance": {
+		eval("return math.random()"), eval("return math.random(6)"), eval("return math.random(-5, 5)"), eval("return math.random(1, 2, 3)"),
+		eval("local all = {} for i = 1, 700 do all[i] = math.random(1000000) end return table.concat(all, ' ')"),
+		eval("local c = require('.chance') c.seed(42) return c.random() .. ' ' .. c.integer(1, 100) .. ' ' .. math.random(10)"),
+		eval("return math.type(math.random(3))"), eval("return tostring(pcall(math.random, 0))"), eval("return tostring(pcall(require('.chance').integer, 5, 1))"),
+	},
 	"json": {
 		eval("return require('json').encode({1, 2, {a = 'x'}})"), eval("return require('json').encode({})"), eval("return require('json').encode('a\\n\"b\\\\')"),
 		eval("return require('json').decode('{\"a\":[1,2.5,\"x\",true,null]}').a[3]"), eval("return math.type(require('json').decode('[1]')[1])"),
@@ -195,6 +201,8 @@ var sideBySide = map[string][]sent{
 		eval("return tostring(pcall(require('json').decode, '{'))"), eval("return tostring(pcall(require('json').encode, {[1] = 1, a = 2}))"),
 	},
 	"modules of the library": {
+		eval("return require('.stringify').format({1, 'a', {x = true}})"), eval("return tostring(require('.stringify').isSimpleArray({1, 'a'}))"),
+		eval("return tostring(require('.stringify').isSimpleArray({1, {}}))"), eval("return tostring(require('.stringify').isSimpleArray({a = 1}))"),
 		eval("return require('.base64').encode('hello world')"), eval("return require('.base64').decode('aGVsbG8gd29ybGQ=')"),
 		eval("local c = require('.crypto') return c.digest.sha2_256(c.utils.stream.fromString('abc')).asHex()"), eval("return require('.crypto').digest.sha2_512('abc').asHex()"),
 		eval("return require('.crypto').digest.keccak256('abc').asHex()"), eval("return require('.crypto').digest.sha3_256('abc').asHex()"),

@@ -159,6 +159,7 @@ local function tags_of(message)
 end
 
 local function begin(message, env)
+	require(".chance").begin(message)
 	ao.init(env)
 	if Owner == "" then
 		Owner = env.Process.Owner
