@@ -32,6 +32,9 @@ type Lines interface {
 	Read(prompt string) (string, error)
 	// Print shows a text above what is being typed. It may be called at any time.
 	Print(text string)
+	// Prompt changes what stands before the line that is being typed, from the next Print
+	// on. It may be called at any time.
+	Prompt(prompt string)
 }
 
 // ErrInterrupted says that somebody gave up what they were typing.

@@ -98,7 +98,12 @@ func (c *Console) happened(event connect.Event) {
 		c.Lines.Print(c.red(c.plain(what+" failed: "+first)) + c.dim("  .why tells more"))
 		return
 	}
-	if text, o := outputOf(result); o.Print && text != "" {
+	text, o := outputOf(result)
+	if at, _ := c.look(); at == nil && o.Prompt != "" {
+		c.takePrompt(result)
+		c.Lines.Prompt(c.currentPrompt())
+	}
+	if o.Print && text != "" {
 		c.Lines.Print(c.plain(text))
 	}
 }

@@ -41,6 +41,9 @@ func (p *Plain) Read(string) (string, error) {
 	return "", io.EOF
 }
 
+// Prompt does nothing: there is none.
+func (p *Plain) Prompt(string) {}
+
 // Print writes a text and a line end.
 func (p *Plain) Print(text string) {
 	p.mu.Lock()

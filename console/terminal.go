@@ -62,6 +62,13 @@ func (t *Terminal) Read(prompt string) (string, error) {
 	return line, err
 }
 
+// Prompt changes what stands before the line from when that is drawn again.
+func (t *Terminal) Prompt(prompt string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.prompt = prompt
+}
+
 // Print shows a text above the line that is being typed.
 func (t *Terminal) Print(text string) {
 	t.mu.Lock()

@@ -176,6 +176,7 @@ func TestConsoleInATerminal(t *testing.T) {
 	mustRun(t, "send", id, "--action", "Hello", "--wallet", stranger)
 	p.sees("New Message From ")
 	p.sees("Action = Hello")
+	p.sees("[Inbox:2]> ")
 	p.types("line'\r")
 	p.sees("half a line")
 	p.says(".inbox", "   2  ")
