@@ -37,6 +37,9 @@ type Project struct {
 	ComputeLimit string `yaml:"compute-limit"`
 	// Output is the module's file, beside FileName.
 	Output string `yaml:"output"`
+
+	// devCLI says that the project is one of the dev-cli.
+	devCLI bool
 }
 
 // DefaultOutput is where the module goes unless the project says otherwise.
@@ -95,12 +98,19 @@ func (p *Project) openDevConfig() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(p.Dir, DevConfigName), err)
 	}
-	lua, err := p.filesLike(".lua")
-	if err != nil {
-		return err
+	p.devCLI = true
+	for _, one := range []struct{ lang, ending string }{{"lua", ".lua"}, {"c", ".c"}, {"rust", ".rs"}} {
+		files, err := p.filesLike(one.ending)
+		if err != nil {
+			return err
+		}
+		if len(files) > 0 {
+			p.Lang = one.lang
+			break
+		}
 	}
-	if p.Lang = "c"; len(lua) > 0 {
-		p.Lang, p.Flags = "lua", nil
+	if p.Lang != "c" {
+		p.Flags = nil // they are for a compiler of C
 	}
 	return nil
 }

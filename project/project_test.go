@@ -13,6 +13,9 @@ import (
 
 	"github.com/wallaby-ao/wallaby/lua"
 	"github.com/wallaby-ao/wallaby/project"
+	"github.com/wallaby-ao/wallaby/vm"
+	"github.com/wallaby-ao/wallaby/vm/wasm"
+	"github.com/wallaby-ao/wallaby/vm/wazero"
 )
 
 func write(t *testing.T, dir string, files map[string]string) string {
@@ -34,6 +37,34 @@ func needRuntime(t *testing.T) {
 	if _, err := lua.Runtime(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
+}
+
+// answerOf gives what a module answers to a first message.
+func answerOf(t *testing.T, module []byte) string {
+	t.Helper()
+	driver, err := wazero.NewDriver(wazero.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = driver.Close() })
+	format, err := wasm.DetectFormat(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := driver.Load(t.Context(), vm.Source{Format: format, Bytes: module})
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, err := loaded.New(t.Context(), vm.Config{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer process.Close()
+	output, err := process.Handle(t.Context(), vm.Call{Message: []byte("{}"), Env: []byte("{}"), GasLimit: 1_000_000_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(output.Response)
 }
 
 // TestAProjectIsMadeAndBuilt takes the starter, and looks at what came into its module.
@@ -248,6 +279,7 @@ func TestAProjectOfTheDevCLIIsRead(t *testing.T) {
 		{"", "process.lua", "lua 512-mb []"},
 		{"preset: xs\nkeep_js: true\ntarget: 32\nextra_compile_args: [-O3]", "process.lua", "lua 128-mb []"},
 		{"preset: xl\nstack_size: 65536\nmaximum_memory: 1048576\nextra_compile_args: [-O3]", "process.c", "c 1048576-b [-O3]"},
+		{"preset: xs\nextra_compile_args: [-O3]", "src/lib.rs", "rust 128-mb []"},
 		{"preset: huge", "process.lua", "take xs, sm"},
 		{"colour: red", "process.lua", "colour"},
 	} {
@@ -259,6 +291,23 @@ func TestAProjectOfTheDevCLIIsRead(t *testing.T) {
 		}
 		if !strings.Contains(got, one.want) {
 			t.Errorf("%q: %s, want %s", one.config, got, one.want)
+		}
+	}
+	if _, err := exec.LookPath("clang"); err == nil {
+		dir := write(t, t.TempDir(), map[string]string{
+			project.DevConfigName: "target: 32",
+			"process.c":           `const char *process_handle(const char *m, const char *e) { return m && e ? "{\"ok\":true,\"response\":{\"Output\":\"by C\"}}" : 0; }`,
+		})
+		p, err := project.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		module, _, err := p.Make(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := answerOf(t, module); !strings.Contains(got, "by C") {
+			t.Error(got)
 		}
 	}
 	dir := write(t, t.TempDir(), map[string]string{project.DevConfigName: "preset: xs", project.FileName: "memory-limit: 64-mb", "process.lua": ""})
