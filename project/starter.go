@@ -12,7 +12,10 @@ import (
 	"strings"
 )
 
-//go:embed starter
+// starters has a directory for each language; compiled is what those have beside that need
+// a compiler.
+//
+//go:embed starter compiled
 var starters embed.FS
 
 var projectName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -27,7 +30,15 @@ func Init(dir, lang string) error {
 	if err != nil {
 		return fmt.Errorf("there is no starter in %q: take %s", lang, strings.Join(Languages(), ", "))
 	}
-	return InitFrom(dir, from)
+	all := []fs.FS{from}
+	if _, ok := compilers[lang]; ok {
+		beside, err := fs.Sub(starters, "compiled")
+		if err != nil {
+			return fmt.Errorf("read the starter: %w", err)
+		}
+		all = append(all, beside)
+	}
+	return InitFrom(dir, all...)
 }
 
 // Languages lists those that there are starters in.
@@ -40,7 +51,7 @@ func Languages() (list []string) {
 }
 
 // InitFrom makes a project of files in which NAME stands for its name.
-func InitFrom(dir string, from fs.FS) error {
+func InitFrom(dir string, from ...fs.FS) error {
 	full, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("make project %s: %w", dir, err)
@@ -56,6 +67,15 @@ func InitFrom(dir string, from fs.FS) error {
 	if len(there) > 0 {
 		return fmt.Errorf("%s is not empty: name another directory", dir)
 	}
+	for _, files := range from {
+		if err := writeStarter(dir, name, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeStarter(dir, name string, from fs.FS) error {
 	return fs.WalkDir(from, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
