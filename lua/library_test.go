@@ -2,6 +2,8 @@ package lua_test
 
 import (
 	"bytes"
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/sha512"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/blake2b"
 	sha3old "golang.org/x/crypto/sha3"
 
 	"github.com/wallaby-ao/wallaby/lua"
@@ -130,6 +133,30 @@ func TestDigestsAreThoseOfGo(t *testing.T) {
 			hex.EncodeToString(data), hex.EncodeToString(data)))
 		if got != want {
 			t.Errorf("%d bytes:\n%s\nnot\n%s", size, got, want)
+		}
+	}
+}
+
+// TestTheLibrarysDigestsAreThoseOfGo hashes texts of every length around a block's, those
+// among them for which the official module's digests are wrong.
+func TestTheLibrarysDigestsAreThoseOfGo(t *testing.T) {
+	g := ours(t, lua.Files{"process": []byte("C = require('.crypto').digest\n")})
+	g.spawn()
+	for i, size := range []int{0, 1, 55, 56, 63, 64, 65, 71, 72, 73, 119, 120, 127, 128, 129, 143, 144, 256, 1000} {
+		data := []byte(strings.Repeat("Wallaby", size)[:size])
+		keccak := sha3old.NewLegacyKeccak512()
+		keccak.Write(data)
+		keyed, err := blake2b.New(20, []byte("a key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keyed.Write(data)
+		want := fmt.Sprintf("%x %x %x %x %x %x", md5.Sum(data), sha1.Sum(data), sha3.Sum512(data), keccak.Sum(nil), blake2b.Sum512(data), keyed.Sum(nil))
+		got := g.read(g.send(i+1, eval(fmt.Sprintf(`local t, all = %q, {}
+			for i, hash in ipairs({C.md5(t), C.sha1(t), C.sha3_512(t), C.keccak512(t), C.blake2b(t), C.blake2b(t, 20, 'a key')}) do all[i] = hash.asHex() end
+			return table.concat(all, ' ')`, data))))
+		if got.Error != "" || got.Output.Data != want {
+			t.Errorf("%d bytes:\n%s %s\nnot\n%s", size, got.Output.Data, got.Error, want)
 		}
 	}
 }

@@ -274,12 +274,12 @@ static void keccak(uint64_t a[25]) {
 	}
 }
 
-static int digest_keccak(lua_State *L, unsigned char suffix) {
-	enum { rate = 136 };
+static int digest_keccak(lua_State *L, unsigned char suffix, size_t size) {
+	size_t rate = 200 - 2 * size;
 	size_t bytes;
 	const unsigned char *in = (const unsigned char *)luaL_checklstring(L, 1, &bytes);
 	uint64_t a[25] = {0};
-	unsigned char out[32];
+	unsigned char out[64];
 	for (size_t at = 0;; at += rate) {
 		size_t left = bytes - at < rate ? bytes - at : rate;
 		for (size_t i = 0; i < left; i++)
@@ -292,11 +292,13 @@ static int digest_keccak(lua_State *L, unsigned char suffix) {
 		}
 		keccak(a);
 	}
-	for (int i = 0; i < 32; i++)
+	for (size_t i = 0; i < size; i++)
 		out[i] = (unsigned char)(a[i / 8] >> (8 * (i % 8)));
-	push_hex(L, out, sizeof out);
+	push_hex(L, out, size);
 	return 1;
 }
 
-int digest_keccak256(lua_State *L) { return digest_keccak(L, 0x01); }
-int digest_sha3_256(lua_State *L) { return digest_keccak(L, 0x06); }
+int digest_keccak256(lua_State *L) { return digest_keccak(L, 0x01, 32); }
+int digest_keccak512(lua_State *L) { return digest_keccak(L, 0x01, 64); }
+int digest_sha3_256(lua_State *L) { return digest_keccak(L, 0x06, 32); }
+int digest_sha3_512(lua_State *L) { return digest_keccak(L, 0x06, 64); }

@@ -118,7 +118,8 @@ static const luaL_Reg natives[] = {
 	{"base64_encode", base64_encode}, {"base64_decode", base64_decode},
 	{"hex_encode", hex_encode}, {"hex_decode", hex_decode},
 	{"sha256", digest_sha256}, {"sha512", digest_sha512},
-	{"keccak256", digest_keccak256}, {"sha3_256", digest_sha3_256},
+	{"keccak256", digest_keccak256}, {"keccak512", digest_keccak512},
+	{"sha3_256", digest_sha3_256}, {"sha3_512", digest_sha3_512},
 	{"files", files}, {"source", source}, {"on_print", on_print}, {"set_time", set_time},
 	{NULL, NULL}};
 

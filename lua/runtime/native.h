@@ -20,6 +20,8 @@ int hex_decode(lua_State *L);
 int digest_sha256(lua_State *L);
 int digest_sha512(lua_State *L);
 int digest_keccak256(lua_State *L);
+int digest_keccak512(lua_State *L);
 int digest_sha3_256(lua_State *L);
+int digest_sha3_512(lua_State *L);
 
 #endif
