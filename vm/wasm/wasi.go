@@ -15,6 +15,8 @@ const (
 	eventBytes        = 32
 	// subscriptionsMax bounds what one poll_oneoff may wait for.
 	subscriptionsMax = 1024
+	// chanceBytesMax bounds one random_get, whose work no gas pays for.
+	chanceBytesMax = 65_536
 
 	eventTypeClock    = 0
 	clockFlagAbsolute = 1
@@ -45,6 +47,9 @@ var wasiFunctions = map[string]function{
 // randomGet gives the same bytes each time. A process with chance in it could not be
 // replayed; who needs chance takes it from the message, as from its id.
 func randomGet(h *host, s []uint64) error {
+	if s[1] > chanceBytesMax {
+		return give(s, wasiInvalid)
+	}
 	to, err := h.at(s[0], s[1])
 	if err != nil {
 		return err
