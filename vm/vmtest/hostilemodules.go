@@ -97,6 +97,7 @@ func HostileModules() []Module {
 		"__syscall_openat", "__syscall_fcntl64", "__syscall_ioctl", "__syscall_readlinkat", "__asyncjs__weavedrive_open", "__asyncjs__weavedrive_read",
 		"__asyncjs__weavedrive_close", "setTempRet0", "getTempRet0", "emscripten_date_now", "_emscripten_memcpy_js", "_emscripten_system", "abort",
 		"fd_write", "fd_read", "fd_seek", "fd_close", "clock_time_get", "__assert_fail", "emscripten_get_now", "nobody_knows",
+		"random_get", "poll_oneoff", "args_sizes_get", "args_get", "sched_yield",
 	} {
 		add(name+" without parameters", func(m *module) {
 			m.imports = [][]byte{imported("env", name, m.signature(nil, nil))}
