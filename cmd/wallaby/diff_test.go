@@ -149,7 +149,7 @@ func TestALiarIsCaughtAtItsNonce(t *testing.T) {
 			{path("lie.jsonl"), log}:                   `"4"  "3"`,
 			{path("results.jsonl"), path("lie.jsonl")}: `"3"  "4"`,
 		} {
-			if failed := runCommand(t, "", "diff", sides[0], sides[1]); failed.code != exitVerification || !strings.Contains(failed.stdout, "differ at nonce 3,") || !strings.Contains(failed.stdout, want) {
+			if failed := runCommand(t, "", "diff", sides[0], sides[1]); failed.code != exitVerification || !strings.Contains(failed.stdout, "differ at nonce 3") || !strings.Contains(failed.stdout, want) {
 				t.Errorf("%v: %+v", sides, failed)
 			}
 		}
