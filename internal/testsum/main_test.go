@@ -28,6 +28,8 @@ const events = `{"Action":"start","Package":"m/a"}
 {"ImportPath":"m/c","Action":"build-fail"}
 {"Action":"fail","Package":"m/c","Elapsed":0,"FailedBuild":"m/c"}
 {"Action":"skip","Package":"m/d","Elapsed":0}
+{"Action":"output","Package":"m/e","Test":"TestCutOff","Output":"panic: in a goroutine\n"}
+{"Action":"fail","Package":"m/e","Elapsed":0}
 go: a line of the go command
 `
 
@@ -37,11 +39,11 @@ func TestReportCountsEveryTestOnceAndShowsFailures(t *testing.T) {
 	if err := r.read(strings.NewReader(events)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(counts{Passed: 1, Failed: 3, Skipped: 1}, r.counts); diff != "" {
+	if diff := cmp.Diff(counts{Passed: 1, Failed: 4, Skipped: 1}, r.counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 	for _, want := range []string{
-		"want 1, got 2", "c.go:1: syntax error", "FAIL  m/c", "a line of the go command",
+		"want 1, got 2", "c.go:1: syntax error", "FAIL  m/c", "CUT   m/e TestCutOff\npanic: in a goroutine", "FAIL  m/e", "a line of the go command",
 		"SKIP  m/a TestAbsent: a_test.go:9: no module here", "ok    m/a (2 tests, 500ms)",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -94,13 +96,20 @@ func (r *report) testDone(e event, output []string) {
 }
 
 // packageDone reports a package. One that failed without a failed test did not
-// build, or panicked outside of its tests: that is one failure.
+// build, or came to its end in the middle of one, as by a panic or a timeout: that is one
+// failure, and what that test printed says why.
 func (r *report) packageDone(e event, output []string) {
 	elapsed := time.Duration(e.Elapsed * float64(time.Second)).Round(10 * time.Millisecond)
 	switch {
 	case e.Action == "fail":
 		if !r.failed[e.Package] {
 			r.counts.Failed++
+		}
+		for _, key := range slices.Sorted(maps.Keys(r.output)) {
+			if test, of := strings.CutPrefix(key, e.Package+" "); of && test != "" {
+				fmt.Fprintf(r.out, "CUT   %s %s\n%s", e.Package, test, strings.Join(r.output[key], ""))
+				delete(r.output, key)
+			}
 		}
 		fmt.Fprintf(r.out, "FAIL  %s (%s)\n%s", e.Package, elapsed, strings.Join(output, ""))
 	case r.ran[e.Package] > 0:
