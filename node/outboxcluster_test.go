@@ -3,15 +3,16 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/testport"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -21,12 +22,7 @@ func openStages(t *testing.T, change func(*Options)) []*stage {
 	dir := filepath.Join(t.TempDir(), "cluster")
 	plan := ClusterPlan{Name: "test"}
 	for i := range 3 {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		plan.Members = append(plan.Members, Member{ID: fmt.Sprintf("n%d", i+1), Address: listener.Addr().String()})
+		plan.Members = append(plan.Members, Member{ID: fmt.Sprintf("n%d", i+1), Address: testport.Address(t)})
 	}
 	if err := CreateCluster(dir, plan, time.Now()); err != nil {
 		t.Fatal(err)
@@ -44,19 +40,25 @@ func openStages(t *testing.T, change func(*Options)) []*stage {
 	return stages
 }
 
-// startAll opens nodes at once: they wait for each other.
+// startAll opens nodes at once: they wait for each other. If one cannot be opened, nor are
+// the others.
 func startAll(t *testing.T, stages []*stage) {
 	t.Helper()
-	var wait sync.WaitGroup
-	failures := make([]error, len(stages))
-	for i, s := range stages {
-		wait.Go(func() { s.Node, failures[i] = Open(t.Context(), s.options) })
+	ctx, giveUp := context.WithCancel(t.Context())
+	var all errgroup.Group
+	for _, s := range stages {
+		all.Go(func() (err error) {
+			if s.Node, err = Open(ctx, s.options); err != nil {
+				giveUp()
+			}
+			return err
+		})
 	}
-	wait.Wait()
-	for i, s := range stages {
-		if failures[i] != nil {
-			t.Fatal(failures[i])
-		}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(giveUp)
+	for _, s := range stages {
 		t.Cleanup(func() {
 			if err := s.Close(context.Background()); err != nil {
 				t.Error(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/arweave"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/testport"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 	"github.com/wallaby-ao/wallaby/log/memory"
@@ -33,12 +34,7 @@ func openArlocal(t *testing.T) *arweave.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
+	address := testport.Address(t)
 	_, port, _ := net.SplitHostPort(address)
 	cmd := exec.Command("node", "-r", filepath.Join(dir, "loopback.cjs"), filepath.Join(dir, "node_modules", "arlocal", "bin", "index.js"), port, "--hidelogs", "--dbpath=db")
 	// It takes every path for one below where it is started.

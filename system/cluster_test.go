@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wallaby-ao/wallaby/connect"
+	"github.com/wallaby-ao/wallaby/internal/testport"
 	"github.com/wallaby-ao/wallaby/node"
 )
 
@@ -82,7 +81,7 @@ func startClusterFrom(t *testing.T, config func(dir, id string) string, modules 
 	dir := t.TempDir()
 	plan := node.ClusterPlan{Name: "system"}
 	for i := range 3 {
-		base := freePorts(t)
+		base := testport.Free(t, 10)
 		plan.Members = append(plan.Members, node.Member{ID: fmt.Sprintf("n%d", i+1), Address: fmt.Sprintf("127.0.0.1:%d", base+9)})
 		plan.PortBases = append(plan.PortBases, base)
 	}
@@ -116,30 +115,6 @@ func startClusterFrom(t *testing.T, config func(dir, id string) string, modules 
 		p.awaitReady()
 	}
 	return c
-}
-
-// freePorts finds a base with ten free ports after it.
-func freePorts(t *testing.T) int {
-	t.Helper()
-	for range 200 {
-		base := 20000 + rand.Intn(1200)*10
-		if portsAreFree(base) {
-			return base
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
-
-func portsAreFree(base int) bool {
-	for port := base; port < base+10; port++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			return false
-		}
-		l.Close()
-	}
-	return true
 }
 
 func (p *process) start() {

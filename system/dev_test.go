@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wallaby-ao/wallaby/internal/testport"
 )
 
 // said is what a process has printed so far.
@@ -33,10 +35,7 @@ func (s *said) String() string {
 // TestDevClusterIsOneCommand starts three nodes with one command, twice on the
 // same directory, and stops them with Ctrl-C.
 func TestDevClusterIsOneCommand(t *testing.T) {
-	dir, base := t.TempDir(), 0
-	for base == 0 || !portsAreFree(base+10) || !portsAreFree(base+20) {
-		base = freePorts(t)
-	}
+	dir, base := t.TempDir(), testport.Free(t, 30)
 	for range 2 {
 		out := &said{}
 		cmd := exec.Command(binary, "dev", "--cluster", "3", "--data-dir", dir, "--port-base", fmt.Sprint(base))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/connect"
+	"github.com/wallaby-ao/wallaby/internal/testport"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 	"github.com/wallaby-ao/wallaby/node"
 )
@@ -39,7 +40,7 @@ func TestANodeIsAddedAndReplacesAnother(t *testing.T) {
 		}
 	}
 	send("before")
-	base := freePorts(t)
+	base := testport.Free(t, 10)
 	first := c.nodes[0].config
 	dir := filepath.Dir(filepath.Dir(first))
 	c.wallaby(ctx, "cluster", "add", fmt.Sprintf("n4=127.0.0.1:%d", base+9), "--ca", dir, "--config", first, "--port-base", strconv.Itoa(base))

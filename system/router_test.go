@@ -15,6 +15,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/connect"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/testport"
 	"github.com/wallaby-ao/wallaby/log/logtest"
 )
 
@@ -53,12 +54,7 @@ func TestARouterStandsBeforeUnits(t *testing.T) {
 // startRouter runs a router, which ends with the test in good order.
 func startRouter(t *testing.T, args ...string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := testport.Address(t)
 	var out bytes.Buffer
 	cmd := exec.Command(binary, append([]string{"router", "--listen", address}, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out

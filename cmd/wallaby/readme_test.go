@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/internal/testport"
 	"github.com/wallaby-ao/wallaby/internal/transcript"
 	"github.com/wallaby-ao/wallaby/lua"
 )
@@ -203,7 +203,7 @@ func newShell(t *testing.T) *shell {
 		}
 	}
 	for _, base := range documented {
-		here := freePorts(t, 30)
+		here := testport.Free(t, 30)
 		for offset := range 30 {
 			s.ports[strconv.Itoa(base+offset)] = here + offset
 		}
@@ -255,31 +255,6 @@ func (s *shell) start(environ []string) {
 	if _, err := io.WriteString(stdin, sessionShell); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// freePorts finds so many ports in a row that nobody listens on.
-func freePorts(t *testing.T, count int) int {
-	t.Helper()
-	for range 100 {
-		first := 20000 + int(time.Now().UnixNano()/1000%400)*100
-		if allFree(first, count) {
-			return first
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatalf("there are no %d free ports in a row", count)
-	return 0
-}
-
-func allFree(first, count int) bool {
-	for port := first; port < first+count; port++ {
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			return false
-		}
-		listener.Close()
-	}
-	return true
 }
 
 func (s *shell) hasPlugins() bool {
