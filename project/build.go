@@ -128,7 +128,7 @@ func (p *Project) readLua() (files, tests lua.Files, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the project's files: %w", err)
 	}
-	return files, tests, nil
+	return files, tests, p.readExtra(files)
 }
 
 // checker loads every file that it is given, and answers with what is wrong.

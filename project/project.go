@@ -31,6 +31,8 @@ type Project struct {
 	Lang string `yaml:"lang"`
 	// Flags are for the compiler, which Lua has none of.
 	Flags []string `yaml:"flags"`
+	// Files are more files that go into a module in Lua, as patterns of paths.
+	Files []string `yaml:"files"`
 	// MemoryLimit and ComputeLimit are tags of the module, as in "1-gb" and
 	// "9000000000000"; "" leaves them to wallaby publish.
 	MemoryLimit  string `yaml:"memory-limit"`
@@ -127,6 +129,8 @@ func (p *Project) check() error {
 		return fmt.Errorf("%s: lang is %q: wallaby build makes modules of %s", file, p.Lang, strings.Join(Languages(), ", "))
 	case len(p.Flags) > 0 && p.Lang == "lua":
 		return fmt.Errorf("%s: flags are for a compiler, and lua needs none", file)
+	case len(p.Files) > 0 && p.Lang != "lua":
+		return fmt.Errorf("%s: files are for lua: what is compiled brings its own (#include, go:embed, include_str!)", file)
 	case p.MemoryLimit != "" && !memoryLimit.MatchString(p.MemoryLimit):
 		return fmt.Errorf("%s: memory-limit is %q: write it as in 500-mb or 1-gb", file, p.MemoryLimit)
 	case p.ComputeLimit != "" && !computeLimit.MatchString(p.ComputeLimit):

@@ -60,7 +60,11 @@ func answerOf(t *testing.T, module []byte) string {
 		t.Fatal(err)
 	}
 	defer process.Close()
-	output, err := process.Handle(t.Context(), vm.Call{Message: []byte("{}"), Env: []byte("{}"), GasLimit: 1_000_000_000})
+	output, err := process.Handle(t.Context(), vm.Call{
+		Message:  []byte(`{"Id":"i","From":"f","Owner":"f","Target":"t","Tags":[],"Data":"","Timestamp":1,"Block-Height":"1"}`),
+		Env:      []byte(`{"Process":{"Id":"t","Owner":"f","Tags":[]},"Module":{"Id":"m","Tags":[]}}`),
+		GasLimit: 1_000_000_000,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +167,63 @@ func TestWhatIsNoProjectIsRefused(t *testing.T) {
 	}
 	if err := project.Init(filepath.Join(empty, "x"), "cobol"); err == nil || !strings.Contains(err.Error(), "take c, go, lua, rust") {
 		t.Errorf("a starter in cobol: %v", err)
+	}
+}
+
+// TestMoreFilesComeAlong has a process require Lua from elsewhere, and data of every kind.
+func TestMoreFilesComeAlong(t *testing.T) {
+	needRuntime(t)
+	var all []byte
+	for i := range 256 {
+		all = append(all, byte(i))
+	}
+	home := write(t, t.TempDir(), map[string]string{
+		"own/wallaby.yaml":     "files: [data/*, ../shared/*.lua]\n",
+		"own/data/plain.txt":   "\nfirst ]] and ]=] last]",
+		"own/data/bytes.bin":   string(all),
+		"own/data/deep/no.txt": "directories are left out",
+		"shared/money.lua":     "return { unit = 'wlb' }",
+		"own/process.lua": `local process = {}
+			function process.handle()
+				local sum = 0
+				for _, byte in ipairs({ require("data/bytes.bin"):byte(1, -1) }) do sum = sum * 31 % 1000003 + byte end
+				return { Output = require("shared.money").unit .. require("data/plain.txt") .. sum }
+			end
+			return process`,
+	})
+	p, err := project.Open(filepath.Join(home, "own"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, files, err := p.Make(t.Context(), "")
+	if err != nil || files != 4 {
+		t.Fatalf("%d files, %v", files, err)
+	}
+	sum := 0
+	for _, b := range all {
+		sum = sum*31%1000003 + int(b)
+	}
+	if got, want := answerOf(t, module), fmt.Sprintf(`wlb\nfirst ]] and ]=] last]%d`, sum); !strings.Contains(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for text, want := range map[string]string{
+		"files: [none.txt]":                         "there is no file none.txt",
+		"files: [data/deep]":                        "there is no file data/deep",
+		"files: [\"[\"]":                            "syntax error",
+		"files: [../own/process.lua, ../x/own.lua]": "there is no file ../x/own.lua",
+	} {
+		write(t, home, map[string]string{"own/wallaby.yaml": text})
+		p, err := project.Open(filepath.Join(home, "own"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.Make(t.Context(), ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	write(t, home, map[string]string{"own/wallaby.yaml": "lang: c\nfiles: [x]"})
+	if _, err := project.Open(filepath.Join(home, "own")); err == nil || !strings.Contains(err.Error(), "files are for lua") {
+		t.Errorf("files of C: %v", err)
 	}
 }
 
