@@ -3,7 +3,6 @@
 
 GO          ?= go
 ARGS        ?=
-FUZZTIME    ?= 5s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export GO FUZZTIME STATICCHECK
@@ -41,7 +40,7 @@ race: ## run the concurrent packages under the race detector
 lint: ## check gofmt, vet, staticcheck, go.mod and the static build
 	@scripts/test.sh lint
 
-fuzz: ## fuzz every target for FUZZTIME (30000x: so many inputs)
+fuzz: ## fuzz every target for FUZZTIME (30000x: so many inputs, or as in 10m)
 	@scripts/test.sh fuzz
 
 e2e: ## run the real aoconnect against a node
