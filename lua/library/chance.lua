@@ -3,16 +3,21 @@
 local chance = {}
 
 local SIZE, SHIFT = 624, 397
-local word = {}
-local taken = SIZE
+local word, taken
+
+-- The seed of words that nobody has asked for yet: most processes need none.
+local seed = 5489
 
 -- seed begins a sequence.
-function chance.seed(seed)
-	word[0] = seed & 0xffffffff
+function chance.seed(number) seed = number & 0xffffffff end
+
+-- begin makes the words of the seed.
+local function begin()
+	word = { [0] = seed }
 	for i = 1, SIZE - 1 do
 		word[i] = (1812433253 * (word[i - 1] ~ (word[i - 1] >> 30)) + i) & 0xffffffff
 	end
-	taken = SIZE
+	taken, seed = SIZE, nil
 end
 
 local function refill()
@@ -25,7 +30,7 @@ end
 
 -- random gives a number from 0 up to, and without, 1.
 function chance.random()
-	if not word[0] then chance.seed(5489) end
+	if seed then begin() end
 	if taken == SIZE then refill() end
 	local y = word[taken]
 	taken = taken + 1
