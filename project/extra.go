@@ -16,7 +16,7 @@ import (
 // the name that it has from there: shared.x.
 func (p *Project) readExtra(into lua.Files) error {
 	for _, pattern := range p.Files {
-		paths, err := filepath.Glob(filepath.Join(p.Dir, pattern))
+		paths, err := filepath.Glob(filepath.Join(literal(p.Dir), pattern))
 		if err != nil {
 			return fmt.Errorf("%s: files: %q: %w", filepath.Join(p.Dir, FileName), pattern, err)
 		}
@@ -39,6 +39,11 @@ func (p *Project) readExtra(into lua.Files) error {
 		}
 	}
 	return nil
+}
+
+// literal gives a path as the pattern that matches it alone.
+func literal(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 func (p *Project) readOneExtra(path string, into lua.Files) error {

@@ -178,12 +178,12 @@ func TestMoreFilesComeAlong(t *testing.T) {
 		all = append(all, byte(i))
 	}
 	home := write(t, t.TempDir(), map[string]string{
-		"own/wallaby.yaml":     "files: [data/*, ../shared/*.lua]\n",
-		"own/data/plain.txt":   "\nfirst ]] and ]=] last]",
-		"own/data/bytes.bin":   string(all),
-		"own/data/deep/no.txt": "directories are left out",
-		"shared/money.lua":     "return { unit = 'wlb' }",
-		"own/process.lua": `local process = {}
+		"[own]/wallaby.yaml":     "files: [data/*, ../shared/*.lua]\n",
+		"[own]/data/plain.txt":   "\nfirst ]] and ]=] last]",
+		"[own]/data/bytes.bin":   string(all),
+		"[own]/data/deep/no.txt": "directories are left out",
+		"shared/money.lua":       "return { unit = 'wlb' }",
+		"[own]/process.lua": `local process = {}
 			function process.handle()
 				local sum = 0
 				for _, byte in ipairs({ require("data/bytes.bin"):byte(1, -1) }) do sum = sum * 31 % 1000003 + byte end
@@ -191,7 +191,7 @@ func TestMoreFilesComeAlong(t *testing.T) {
 			end
 			return process`,
 	})
-	p, err := project.Open(filepath.Join(home, "own"))
+	p, err := project.Open(filepath.Join(home, "[own]"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,13 +207,13 @@ func TestMoreFilesComeAlong(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	for text, want := range map[string]string{
-		"files: [none.txt]":                         "there is no file none.txt",
-		"files: [data/deep]":                        "there is no file data/deep",
-		"files: [\"[\"]":                            "syntax error",
-		"files: [../own/process.lua, ../x/own.lua]": "there is no file ../x/own.lua",
+		"files: [none.txt]":                  "there is no file none.txt",
+		"files: [data/deep]":                 "there is no file data/deep",
+		"files: [\"[\"]":                     "syntax error",
+		"files: [process.lua, ../x/own.lua]": "there is no file ../x/own.lua",
 	} {
-		write(t, home, map[string]string{"own/wallaby.yaml": text})
-		p, err := project.Open(filepath.Join(home, "own"))
+		write(t, home, map[string]string{"[own]/wallaby.yaml": text})
+		p, err := project.Open(filepath.Join(home, "[own]"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,8 +221,8 @@ func TestMoreFilesComeAlong(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	write(t, home, map[string]string{"own/wallaby.yaml": "lang: c\nfiles: [x]"})
-	if _, err := project.Open(filepath.Join(home, "own")); err == nil || !strings.Contains(err.Error(), "files are for lua") {
+	write(t, home, map[string]string{"[own]/wallaby.yaml": "lang: c\nfiles: [x]"})
+	if _, err := project.Open(filepath.Join(home, "[own]")); err == nil || !strings.Contains(err.Error(), "files are for lua") {
 		t.Errorf("files of C: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func makeRust(ctx context.Context, p *Project, _ string) (module string, count i
 	if err := p.runCompiler(ctx, []string{"RUSTC=" + rustc}, cargo, args...); err != nil {
 		return "", 0, err
 	}
-	made, err := filepath.Glob(filepath.Join(p.Dir, "target", rustTarget, "release", "*.wasm"))
+	made, err := filepath.Glob(filepath.Join(literal(p.Dir), "target", rustTarget, "release", "*.wasm"))
 	switch {
 	case err != nil:
 		return "", 0, fmt.Errorf("look for the module: %w", err)

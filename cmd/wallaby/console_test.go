@@ -14,6 +14,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/wallaby-ao/wallaby/ao"
+	"github.com/wallaby-ao/wallaby/internal/testport"
 	"github.com/wallaby-ao/wallaby/lua"
 	"github.com/wallaby-ao/wallaby/node"
 )
@@ -232,7 +233,7 @@ func TestConsoleOutlivesItsNode(t *testing.T) {
 	if _, err := lua.Runtime(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
-	base := freePortBase(t)
+	base := testport.Free(t, 10)
 	n, dir := openAosNode(t, func(o *node.Options) { o.Modules, o.AnyPort, o.PortBase = nil, false, base })
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config"))
 	mustRun(t, "console", "talk", "--run", "Kept = 5")
@@ -300,14 +301,4 @@ func TestConsoleWithoutATerminal(t *testing.T) {
 	if got := runCommand(t, "", "console", "heart"); got.code != exitUsage || !strings.Contains(got.stderr, "2 processes of yours are called") {
 		t.Errorf("%+v", got)
 	}
-}
-
-// freePortBase finds ports for a node that is to have the same again.
-func freePortBase(t *testing.T) int {
-	t.Helper()
-	base, err := (&demo{}).port()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base
 }

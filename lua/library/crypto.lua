@@ -24,11 +24,16 @@ end
 
 local function upper_hex(text) return native.hex_encode(text):upper() end
 
-local function result(text)
+-- result is a text, or what is known by its hex.
+local function result(text, hex)
+	local function as_string()
+		text = text or native.hex_decode(hex)
+		return text
+	end
 	return {
-		asHex = function() return native.hex_encode(text) end,
-		asString = function() return text end,
-		asBytes = function() return bytes_of(text) end,
+		asHex = function() return hex or native.hex_encode(text) end,
+		asString = as_string,
+		asBytes = function() return bytes_of(as_string()) end,
 	}
 end
 
@@ -37,13 +42,15 @@ local function digest(hash)
 	return function(data, ...) return result(hash(text_of(data), ...)) end
 end
 
+-- by_hex is digest for the runtime's own, which give hex.
 local function by_hex(hash)
-	return function(text) return native.hex_decode(hash(text)) end
+	return function(data) return result(nil, hash(text_of(data))) end
 end
 
-local sha256 = by_hex(native.sha256)
-
-local hashes = { sha1 = digests.sha1, sha256 = sha256 }
+local hashes = {
+	sha1 = digests.sha1,
+	sha256 = function(text) return native.hex_decode(native.sha256(text)) end,
+}
 
 local function hash_called(name)
 	return hashes[name or "sha1"] or error("Unsupported algorithm: " .. tostring(name), 3)
@@ -95,9 +102,9 @@ end
 
 return {
 	digest = {
-		sha2_256 = digest(sha256), sha2_512 = digest(by_hex(native.sha512)),
-		sha3_256 = digest(by_hex(native.sha3_256)), sha3_512 = digest(by_hex(native.sha3_512)),
-		keccak256 = digest(by_hex(native.keccak256)), keccak512 = digest(by_hex(native.keccak512)),
+		sha2_256 = by_hex(native.sha256), sha2_512 = by_hex(native.sha512),
+		sha3_256 = by_hex(native.sha3_256), sha3_512 = by_hex(native.sha3_512),
+		keccak256 = by_hex(native.keccak256), keccak512 = by_hex(native.keccak512),
 		md5 = digest(digests.md5), sha1 = digest(digests.sha1), blake2b = digest(digests.blake2b),
 	},
 	mac = { createHmac = create_hmac },
