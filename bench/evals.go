@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/connect"
@@ -64,8 +62,6 @@ func Node(ctx context.Context, o NodeOptions) ([]Row, error) {
 // could not be measured.
 type loaderRates struct {
 	noCopy, standard float64
-	// fromStart is the rate of no copy with loading and booting counted in.
-	fromStart float64
 }
 
 const (
@@ -73,33 +69,44 @@ const (
 	peerStandard = "ao-loader, default"
 )
 
-// The default mode copies the whole memory for each message: a few hundred
-// messages say enough.
+// How many messages the loader is given.
 const (
 	loaderMessages         = 3000
 	loaderMessagesStandard = 150
 )
 
+// measureLoader runs the messages in the loader, both ways.
 func measureLoader(ctx context.Context, o NodeOptions, calls recorded) (rates loaderRates, err error) {
 	o.Progress("the reference loader")
 	peer, err := OpenLoaderPeer(ctx)
 	if err != nil {
 		return rates, err
 	}
-	job := LoaderJob{
-		Wasm: o.Module, Format: formatOf(o.Module), KeepMemory: true,
-		Env: calls.env, First: calls.boot, Messages: calls.messages,
-	}
-	noCopy, err := peer.Run(ctx, job)
+	noCopy, err := timeLoader(ctx, peer, o.Module, calls, true)
 	if err != nil {
 		return rates, err
 	}
-	if err := checkAnswer(noCopy.Result); err != nil {
-		return rates, fmt.Errorf("the reference loader: %w", err)
+	standard, err := timeLoader(ctx, peer, o.Module, calls, false)
+	return loaderRates{noCopy.PerSecond(), standard.PerSecond()}, err
+}
+
+// timeLoader runs the messages in the loader, and checks what the last gave. The
+// default mode copies the whole memory for each message: a few messages say enough.
+func timeLoader(ctx context.Context, peer *LoaderPeer, module string, calls recorded, keepMemory bool) (LoaderTiming, error) {
+	job := LoaderJob{
+		Wasm: module, Format: formatOf(module), KeepMemory: keepMemory, Env: calls.env, First: calls.boot, Messages: calls.messages,
 	}
-	job.Messages, job.KeepMemory = calls.messages[:min(len(calls.messages), loaderMessagesStandard)], false
-	standard, err := peer.Run(ctx, job)
-	return loaderRates{noCopy.PerSecond(), standard.PerSecond(), noCopy.PerSecondFromStart()}, err
+	if !keepMemory {
+		job.Messages = calls.messages[:min(len(calls.messages), loaderMessagesStandard)]
+	}
+	timing, err := peer.Run(ctx, job)
+	if err != nil {
+		return timing, err
+	}
+	if err := checkAnswer(timing.Result); err != nil {
+		return timing, fmt.Errorf("the reference loader: %w", err)
+	}
+	return timing, nil
 }
 
 // formatOf tells an aos module's format by its file's name.
@@ -216,86 +223,6 @@ func evals(ctx context.Context, o NodeOptions, load Load, loader loaderRates) (r
 		{Case: name, Metric: "median", Unit: "ms", Value: rate.MedianMS},
 		{Case: name, Metric: "99th percentile", Unit: "ms", Value: rate.Percentile99},
 	}, nil
-}
-
-// Replay makes a process with many messages, throws all that was evaluated
-// away, and measures how fast a cold start gets to the newest result. A
-// machine's speed drifts in minutes, so the loader runs the same messages right
-// before.
-func Replay(ctx context.Context, o NodeOptions) ([]Row, error) {
-	o.Progress(fmt.Sprintf("cold start of a process with %d messages: making it", o.Replay))
-	dir := filepath.Join(o.Dir, "replay")
-	process, calls, err := recordCalls(ctx, dir, o.Module, o.Replay)
-	if err != nil {
-		return nil, err
-	}
-	loader, err := measureLoader(ctx, o, calls)
-	if err != nil {
-		o.Progress(err.Error())
-	}
-	bare, err := bareRate(ctx, o, calls)
-	if err != nil {
-		return nil, err
-	}
-	calls = recorded{} // what it takes is none of a cold start's memory
-	if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
-		return nil, err
-	}
-	o.Progress("cold start")
-	seconds, opened, err := coldStart(ctx, dir, o.Module, process, checkAnswer)
-	if err != nil {
-		return nil, err
-	}
-	name := fmt.Sprintf("cold start, %d messages", o.Replay)
-	rate := float64(o.Replay) / (seconds - opened)
-	rows := []Row{
-		Higher(name, "replay", "1/s", rate, peerNoCopy, loader.fromStart),
-		Higher(name, "replay (target 5)", "1/s", rate, peerStandard, loader.standard),
-		Higher(name, "replay (target 0.9)", "1/s", rate, "the virtual machine alone", bare),
-		{Case: name, Metric: "start to newest result", Unit: "s", Value: seconds},
-		{Case: name, Metric: "node open", Unit: "s", Value: opened},
-	}
-	more, err := evalsFromCheckpoint(ctx, dir, o.Module, process, name, seconds)
-	return append(rows, more...), err
-}
-
-// evalsFromCheckpoint measures the same with a checkpoint and some messages behind it,
-// if there are so many that a node looks for one.
-func evalsFromCheckpoint(ctx context.Context, dir, module string, process filled, name string, replayed float64) ([]Row, error) {
-	if err := checkpoint(ctx, dir, module, process.id); err != nil {
-		return nil, err
-	}
-	last, err := fillCold(ctx, dir, process.id, tailMessages)
-	if err != nil {
-		return nil, err
-	}
-	process.last = last
-	return fromCheckpoint(ctx, dir, module, process, anyAnswer, name, replayed)
-}
-
-// coldStart opens a node and waits for a process's newest result.
-func coldStart(ctx context.Context, dir, module string, process filled, check func(json.RawMessage) error) (seconds, opened float64, err error) {
-	started := time.Now()
-	n, err := openNode(ctx, dir, module, nil)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() {
-		if closeErr := n.Close(ctx); err == nil {
-			err = closeErr
-		}
-	}()
-	opened = time.Since(started).Seconds()
-	u, err := newUser(n)
-	if err != nil {
-		return 0, 0, err
-	}
-	result, err := u.client.Result(ctx, process.id, process.last)
-	seconds = time.Since(started).Seconds()
-	if err != nil {
-		return 0, 0, err
-	}
-	return seconds, opened, check(result.JSON())
 }
 
 // filled is a process and its last message.
