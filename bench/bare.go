@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/wallaby-ao/wallaby/vm"
@@ -14,8 +15,11 @@ import (
 
 // bareRate gives how many of the recorded messages a second the virtual machine runs
 // when there is nothing around it: no log, no store, no results. Loading the module,
-// whose compiled code is at hand as in a cold start, and booting are counted in.
+// whose compiled code is at hand as in a cold start, and booting are counted in. It
+// keeps its thread, as an engine's long run does.
 func bareRate(ctx context.Context, o NodeOptions, calls recorded) (rate float64, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	module, err := os.ReadFile(o.Module)
 	if err != nil {
 		return 0, err
