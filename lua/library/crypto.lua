@@ -2,6 +2,7 @@
 -- asBytes and asString. A stream is a function that gives one byte after the other.
 local native = require("native")
 local digests = require(".digests")
+local cipher = { aes = require(".aes"), issac = require(".isaac"), morus = require(".morus"), norx = require(".norx") }
 
 local function text_of(data)
 	if type(data) ~= "function" then return data end
@@ -105,8 +106,9 @@ return {
 		sha2_256 = by_hex(native.sha256), sha2_512 = by_hex(native.sha512),
 		sha3_256 = by_hex(native.sha3_256), sha3_512 = by_hex(native.sha3_512),
 		keccak256 = by_hex(native.keccak256), keccak512 = by_hex(native.keccak512),
-		md5 = digest(digests.md5), sha1 = digest(digests.sha1), blake2b = digest(digests.blake2b),
+		md2 = digest(digests.md2), md4 = digest(digests.md4), md5 = digest(digests.md5), sha1 = digest(digests.sha1), blake2b = digest(digests.blake2b),
 	},
+	cipher = cipher, random = cipher.issac.random,
 	mac = { createHmac = create_hmac },
 	kdf = { pbkdf2 = pbkdf2 },
 	utils = {

@@ -1,5 +1,7 @@
 -- Digests that are seldom asked for, in Lua; each makes a text of a text. Those that are
 -- asked for often are the runtime's own.
+local native = require("native")
+
 local digests = {}
 
 -- blocks gives a text in pieces, its length in bits behind it, as MD5 and the SHAs want it.
@@ -37,6 +39,67 @@ function digests.md5(text)
 		a, b, c, d = a + w & 0xffffffff, b + x & 0xffffffff, c + y & 0xffffffff, d + z & 0xffffffff
 	end
 	return ("<I4I4I4I4"):pack(a, b, c, d)
+end
+
+-- MD4 (RFC 1320).
+local turns4 = { { 3, 7, 11, 19 }, { 3, 5, 9, 13 }, { 3, 9, 11, 15 } }
+local order4 = { 0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15 }
+
+function digests.md4(text)
+	local a, b, c, d = 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476
+	for padded, at in blocks(text, "<I8") do
+		local word = { ("<I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4"):unpack(padded, at) }
+		local w, x, y, z = a, b, c, d
+		for i = 0, 47 do
+			local round, step, mixed, from = i // 16 + 1, i % 16, nil, nil
+			if round == 1 then mixed, from = x & y | ~x & z, step
+			elseif round == 2 then mixed, from = (x & y | x & z | y & z) + 0x5a827999, step % 4 * 4 + step // 4
+			else mixed, from = (x ~ y ~ z) + 0x6ed9eba1, order4[step + 1] end
+			w, x, y, z = z, left32(w + mixed + word[from + 1], turns4[round][i % 4 + 1]), x, y
+		end
+		a, b, c, d = a + w & 0xffffffff, b + x & 0xffffffff, c + y & 0xffffffff, d + z & 0xffffffff
+	end
+	return ("<I4I4I4I4"):pack(a, b, c, d)
+end
+
+-- MD2 (RFC 1319); the table is the RFC's, a shuffle by the digits of pi.
+local shuffled = native.hex_decode(
+	"292e43c9a2d87c013d3654a1ecf0061362a705f3c0c7738c98932bd9bc4c82ca1e9b573cfdd4e01667426f188a17e512" ..
+	"be4ec4d6da9ede49a0fbf58ebb2fee7aa968799115b2073f94c210890b225f21807f5d9a5a903227353ecce7bff79703" ..
+	"ff1930b348a5b5d1d75e922aac56aac64fb838d296a47db676fc6be29c7404f1459d705964718720865bcf65e62da802" ..
+	"1b6025adaeb0b9f61c46616934407e0f5547a323dd51af3ac35cf9cebac5ea262c530d6e85288409d3dfcdf441814d52" ..
+	"6adc37c86cc1abfa24e17b080cbdb14a7888958be363e86de9cbd5fe3b001d39f2efb70e6658d0e4a67772f8eb754b0a" ..
+	"314450b48fed1f1adb998d339f118314"
+)
+
+function digests.md2(text)
+	local left = 16 - #text % 16
+	text = text .. string.char(left):rep(left)
+	local sum, last = {}, 0
+	for i = 1, 16 do sum[i] = 0 end
+	for at = 1, #text do
+		local i = (at - 1) % 16 + 1
+		sum[i] = sum[i] ~ shuffled:byte((text:byte(at) ~ last) + 1)
+		last = sum[i]
+	end
+	text = text .. string.char(table.unpack(sum))
+	local state = {}
+	for i = 1, 16 do state[i] = 0 end
+	for at = 1, #text, 16 do
+		for i = 1, 16 do
+			state[16 + i] = text:byte(at + i - 1)
+			state[32 + i] = state[i] ~ state[16 + i]
+		end
+		local byte = 0
+		for round = 0, 17 do
+			for i = 1, 48 do
+				byte = state[i] ~ shuffled:byte(byte + 1)
+				state[i] = byte
+			end
+			byte = byte + round & 0xff
+		end
+	end
+	return string.char(table.unpack(state, 1, 16))
 end
 
 -- SHA-1 (FIPS 180-4).
