@@ -161,6 +161,39 @@ func TestTheLibrarysDigestsAreThoseOfGo(t *testing.T) {
 	}
 }
 
+// TestOlderDigestsAndCiphersAreTheStandards has the vectors of RFC 1319 and 1320 and of
+// FIPS 197, appendix C, and brings back what each cipher made.
+func TestOlderDigestsAndCiphersAreTheStandards(t *testing.T) {
+	g := ours(t, lua.Files{"process": []byte("C = require('.crypto') Hex = C.utils.hex\n")})
+	g.spawn()
+	for i, c := range []struct{ code, want string }{
+		{"return C.digest.md2('abc').asHex() .. C.digest.md4('abc').asHex()", "da853b0d3f88d99b30283a69e6ded6bb" + "a448017aaf21d8525fc10ae87aa6729d"},
+		{`local key = ''
+		for i = 0, 31 do key = key .. string.char(i) end
+		local all = {}
+		for i, bits in ipairs({128, 192, 256}) do
+			all[i] = C.cipher.aes.encrypt(Hex.hexToString('00112233445566778899aabbccddeeff'), key, '', 'ECB', bits).asHex()
+		end
+		return table.concat(all, ' ')`, "69C4E0D86A7B0430D8CDB78070B4C55A DDA97CA4864CDFE06EAF70A0EC0D7191 8EA2B7CA516745BFEAFC49904B496089"},
+		{`local all, key, iv = {}, ('key'):rep(11):sub(1, 32), ('v'):rep(16)
+		for i, mode in ipairs({'CBC', 'CFB', 'OFB', 'CTR'}) do
+			local hidden = C.cipher.aes.encrypt('thirty-two bytes, told to nobody', key, iv, mode, 256).asHex()
+			all[i] = C.cipher.aes.decrypt(hidden, key, iv, mode, 256).asString()
+		end
+		return table.concat(all, ';')`, strings.Repeat("thirty-two bytes, told to nobody;", 3) + "thirty-two bytes, told to nobody"},
+		{"return tostring(select(2, pcall(C.cipher.aes.encrypt, 'text', 'short'))):match('aes.*')", "aes: the key has 5 bytes, and needs 16"},
+		{`local key, text = ('k'):rep(32), ('Wallaby'):rep(30)
+		local morus, norx = C.cipher.morus, C.cipher.norx
+		local hidden = { morus.encrypt(key, ('v'):rep(16), text, 'head').asString(), norx.encrypt(key, key, text, 'head').asString() }
+		return tostring(morus.decrypt(key, ('v'):rep(16), hidden[1], 4) == text and norx.decrypt(key, key, hidden[2], 'head') == text) ..
+			tostring(morus.decrypt(key, ('w'):rep(16), hidden[1], 4)) .. tostring(norx.decrypt(key, key, hidden[2], 'Head'))`, "truenilnil"},
+	} {
+		if got := g.read(g.send(i+1, eval(c.code))); got.Error != "" || got.Output.Data != c.want {
+			t.Errorf("%s\ngave %q %s, not %q", c.code, got.Output.Data, got.Error, c.want)
+		}
+	}
+}
+
 // TestJSONComesBack decodes and encodes values, and compares them with Go's.
 func TestJSONComesBack(t *testing.T) {
 	eval := evaluate(t)
