@@ -16,6 +16,8 @@ import (
 // sums keeps a checksum beside each file of compiled code. wazero has one of the
 // instructions only: with a bit flipped elsewhere in the file it would run from a
 // wrong place, and with one flipped in them it would refuse the module for ever.
+// Several processes may use one directory: a file that is gone was another's to take
+// away.
 type sums struct {
 	dir string
 	mu  sync.Mutex
@@ -35,6 +37,9 @@ func openSums(dir string, warn func(string)) (*sums, error) {
 			return err
 		}
 		sum, err := sumOf(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || bytes.Equal(sum, kept) {
 			return err
 		}
@@ -59,14 +64,13 @@ func (s *sums) seal() error {
 			return err
 		}
 		sum, err := sumOf(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		temporary := path + sumSuffix + ".tmp"
-		if err := os.WriteFile(temporary, sum, 0o644); err != nil {
-			return err
-		}
-		return os.Rename(temporary, path+sumSuffix)
+		return replace(path+sumSuffix, sum)
 	})
 	if err != nil {
 		return fmt.Errorf("note the checksum of a compiled module in %s: %w", s.dir, err)
@@ -89,6 +93,22 @@ func (s *sums) each(fn func(path string) error) error {
 		if err := fn(filepath.Join(s.dir, name)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// replace writes a file whole, whoever else does so at the same time.
+func replace(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

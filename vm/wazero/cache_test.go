@@ -2,11 +2,14 @@ package wazero_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wallaby-ao/wallaby/vm/wazero"
 )
@@ -102,5 +105,32 @@ func TestCompiledCodeOfOthersIsLeftAlone(t *testing.T) {
 	left, err := os.ReadDir(plugins)
 	if err != nil || len(left) != 1 || left[0].Name() != "other.code" {
 		t.Errorf("the other's directory has %v, %v", left, err)
+	}
+}
+
+// TestProcessesShareTheCache has engines that know nothing of each other, as those of
+// several processes do, compile the same new modules at once in one directory.
+func TestProcessesShareTheCache(t *testing.T) {
+	dir := t.TempDir()
+	var group errgroup.Group
+	for range 6 {
+		group.Go(func() error {
+			for number := range byte(40) {
+				engine, err := wazero.NewEngine(wazero.Options{CacheDir: dir, Warn: func(string) {}})
+				if err != nil {
+					return err
+				}
+				module := append([]byte(nil), seven...)
+				module[len(module)-2] = number
+				_, err = engine.Compile(context.Background(), module, nil, [32]byte{number})
+				if err := errors.Join(err, engine.Close()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
 	}
 }
