@@ -75,7 +75,7 @@ gofmt_clean() {
 }
 
 unit() {
-	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-1000} "$testsum" gotest "$counts" "go test" -timeout 10m ./...
+	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-2000} "$testsum" gotest "$counts" "go test" -timeout 10m ./...
 	local machine
 	for machine in wasmer wasmtime; do
 		if command -v "$("$GO" env CC)" >/dev/null; then
