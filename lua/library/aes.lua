@@ -1,5 +1,6 @@
 -- AES (FIPS 197) in the modes of SP 800-38A, called as on aos.
 local native = require("native")
+local result = require(".result")
 
 -- The S-box is made of the inverses in GF(2^8) when it is first needed.
 local sub, inverse_sub
@@ -150,11 +151,7 @@ local function run(direction, text, key, iv, mode, bits)
 	local out = {}
 	for at = first, #text, 16 do out[#out + 1], chain = step(keys, chain, text:sub(at, at + 15)) end
 	out = table.concat(out)
-	return {
-		asString = function() return out end,
-		asHex = function() return native.hex_encode(out):upper() end,
-		asBytes = function() return { out:byte(1, -1) } end,
-	}
+	return result(out, native.hex_encode(out):upper())
 end
 
 return {

@@ -2,6 +2,7 @@
 -- asBytes and asString. A stream is a function that gives one byte after the other.
 local native = require("native")
 local digests = require(".digests")
+local result = require(".result")
 local cipher = { aes = require(".aes"), issac = require(".isaac"), morus = require(".morus"), norx = require(".norx") }
 
 local function text_of(data)
@@ -24,19 +25,6 @@ local function text_of_bytes(bytes)
 end
 
 local function upper_hex(text) return native.hex_encode(text):upper() end
-
--- result is a text, or what is known by its hex.
-local function result(text, hex)
-	local function as_string()
-		text = text or native.hex_decode(hex)
-		return text
-	end
-	return {
-		asHex = function() return hex or native.hex_encode(text) end,
-		asString = as_string,
-		asBytes = function() return bytes_of(as_string()) end,
-	}
-end
 
 -- digest takes a text, or a stream of one.
 local function digest(hash)

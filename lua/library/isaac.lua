@@ -1,6 +1,6 @@
 -- ISAAC (Bob Jenkins, 1996), called as on aos, which writes it issac: numbers, and a
 -- cipher that shifts printable characters.
-local native = require("native")
+local result = require(".result")
 
 local memory, results, used = {}, {}, 0
 local a, b, c = 0, 0, 0
@@ -88,11 +88,9 @@ return {
 	seedIsaac = seed, getRandom = get, getRandomChar = get_char, random = random,
 	encrypt = function(text, key)
 		local out = turn(text, key, 1)
-		return {
-			asBytes = function() return out end,
-			asString = function() return table.concat(out) end,
-			asHex = function() return native.hex_encode(table.concat(out)) end,
-		}
+		local given = result(table.concat(out))
+		given.asBytes = function() return out end -- characters, as on aos
+		return given
 	end,
 	decrypt = function(text, key) return table.concat(turn(text, key, -1)) end,
 }

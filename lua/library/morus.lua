@@ -1,6 +1,6 @@
 -- MORUS-1280 (the submission to CAESAR, version 2), called as on aos: what is encrypted
 -- is given with the additional data before it and the tag behind.
-local native = require("native")
+local result = require(".result")
 
 local words = "<i8i8i8i8"
 
@@ -76,11 +76,7 @@ return {
 		cover(rows, additional)
 		local out = additional .. cover(rows, text)
 		out = out .. tag(rows, #text, #additional)
-		return {
-			asString = function() return out end,
-			asHex = function() return native.hex_encode(out) end,
-			asBytes = function() return { out:byte(1, -1) } end,
-		}
+		return result(out)
 	end,
 	-- decrypt gives nil and why when the text was altered.
 	decrypt = function(key, iv, text, additional)

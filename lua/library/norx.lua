@@ -1,6 +1,6 @@
 -- NORX64-4-1 (the submission to CAESAR, version 3), called as on aos: the tag is behind
 -- what is encrypted.
-local native = require("native")
+local result = require(".result")
 
 local header_tag, payload_tag, trailer_tag, final_tag = 1, 2, 4, 8
 local rate = 96 -- bytes
@@ -122,11 +122,7 @@ return {
 		local out = encrypt(s, text)
 		absorb(s, trailer or "", trailer_tag)
 		out = out .. tag(s, key)
-		return {
-			asString = function() return out end,
-			asHex = function() return native.hex_encode(out) end,
-			asBytes = function() return { out:byte(1, -1) } end,
-		}
+		return result(out)
 	end,
 	-- decrypt gives nil and why when the text was altered.
 	decrypt = function(key, nonce, text, header, trailer)
