@@ -53,30 +53,40 @@ func (b *batch) add(at place, r record, effects int, root ao.ID) {
 	b.bytes += len(r.result) + recordHeaderBytes
 }
 
+// effects counts what the batch's results have a messenger do.
+func (b *batch) effects() (count int) {
+	for _, item := range b.items {
+		count += item.effects
+	}
+	return count
+}
+
 func (b *batch) full() bool { return len(b.items) >= batchRecords || b.bytes >= batchBytes }
 
 // commit stores a batch and empties it: evaluations, outbox records, where
 // messages have their first place, and how far the process has come.
 func (e *Engine) commit(p *process, b *batch) error {
+	// Effects are counted before they can be read: who sees all results, and
+	// nothing pending, may believe it.
+	e.outbox.expect(b.effects())
 	for len(b.items) > 0 {
 		_, _, behind := e.table.goal(p)
 		caughtUp := behind && p.live.covers(b.want)
 		count, err := e.store.commit(b, caughtUp)
 		if err != nil {
+			e.outbox.expect(-b.effects())
 			return fmt.Errorf("store evaluations of process %s from %s: %w", p.id, b.items[0].at, err)
 		}
-		effects := 0
 		var results []EffectKey
 		for _, item := range b.items[:count] {
 			if item.effects > 0 {
-				effects += item.effects
 				results = append(results, EffectKey{Process: p.id, Nonce: item.at.nonce, Tick: item.at.tick})
 			}
 		}
 		next := b.items[count-1].at.after()
 		b.items = b.items[count:]
 		e.counters.stored.Add(uint64(count))
-		e.outbox.added(results, effects)
+		e.outbox.added(results)
 		e.table.advance(p, reach{next: next})
 		if caughtUp && len(b.items) == 0 {
 			e.table.mark(p, false)

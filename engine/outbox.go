@@ -61,7 +61,8 @@ func (o *Outbox) account(process ao.ID, before, after outboxRecord) {
 // so a receiver takes all the news, or lists all that is pending.
 func (o *Outbox) Changed() <-chan struct{} { return o.changed }
 
-// Count gives how many effects are pending.
+// Count gives how many effects are pending, with those whose results are being
+// stored.
 func (o *Outbox) Count() int { return o.counts().pending }
 
 func (o *Outbox) counts() effectCounts {
@@ -223,15 +224,20 @@ func (o *Outbox) scan(ctx context.Context, prefix string, from EffectKey, fn fun
 	})
 }
 
-// added accounts for the effects of results that a committed transaction wrote.
-func (o *Outbox) added(results []EffectKey, count int) {
-	if count == 0 {
+// expect counts effects of results that are about to be written; fewer than
+// none takes back what was expected and did not come.
+func (o *Outbox) expect(count int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tally.pending += count
+}
+
+// added tells of the results with effects that a committed transaction wrote.
+func (o *Outbox) added(results []EffectKey) {
+	if len(results) == 0 {
 		return
 	}
 	o.news.add(results)
-	o.mu.Lock()
-	o.tally.pending += count
-	o.mu.Unlock()
 	o.signal()
 }
 

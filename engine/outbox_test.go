@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -287,6 +288,26 @@ func TestEffectsAreListedByState(t *testing.T) {
 	}
 	if _, err := o.List(t.Context(), OutboxQuery{State: "lost", Limit: 1}); ao.CodeOf(err) != ao.CodeInvalid {
 		t.Errorf("another state: %v", err)
+	}
+}
+
+// TestWhatIsPendingIsCountedBeforeItIsSeen keeps an engine from counting, which
+// must keep it from storing a result.
+func TestWhatIsPendingIsCountedBeforeItIsSeen(t *testing.T) {
+	b := newBench(t, nil)
+	process := b.spawn()
+	b.result(process, b.send(process, "add a"))
+	b.outbox.mu.Lock()
+	message := b.send(process, "effects")
+	time.Sleep(200 * time.Millisecond)
+	nonce, _ := b.Evaluated(process)
+	b.outbox.mu.Unlock()
+	if nonce != 1 {
+		t.Errorf("nonce %d is stored, and its effects are not counted", nonce)
+	}
+	b.result(process, message)
+	if count := b.Outbox().Count(); count != 5 {
+		t.Errorf("%d effects are counted", count)
 	}
 }
 
