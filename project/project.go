@@ -29,6 +29,8 @@ type Project struct {
 	Name string `yaml:"name"`
 	// Lang is the language: lua, c, go or rust.
 	Lang string `yaml:"lang"`
+	// Compiler is what compiles Go: go, which "" is too, or tinygo.
+	Compiler string `yaml:"compiler"`
 	// Flags are for the compiler, which Lua has none of.
 	Flags []string `yaml:"flags"`
 	// Files are more files that go into a module in Lua, as patterns of paths.
@@ -129,6 +131,8 @@ func (p *Project) check() error {
 		return fmt.Errorf("%s: lang is %q: wallaby build makes modules of %s", file, p.Lang, strings.Join(Languages(), ", "))
 	case len(p.Flags) > 0 && p.Lang == "lua":
 		return fmt.Errorf("%s: flags are for a compiler, and lua needs none", file)
+	case p.Compiler != "" && p.Lang != "go":
+		return fmt.Errorf("%s: compiler is for go, which has two: go and tinygo", file)
 	case len(p.Files) > 0 && p.Lang != "lua":
 		return fmt.Errorf("%s: files are for lua: what is compiled brings its own (#include, go:embed, include_str!)", file)
 	case p.MemoryLimit != "" && !memoryLimit.MatchString(p.MemoryLimit):
@@ -137,6 +141,9 @@ func (p *Project) check() error {
 		return fmt.Errorf("%s: compute-limit is %q: it is a number of gas, such as 9000000000000", file, p.ComputeLimit)
 	case !filepath.IsLocal(p.Output):
 		return fmt.Errorf("%s: output is %q: name a file within the project", file, p.Output)
+	}
+	if _, err := p.goCompiler(); err != nil {
+		return fmt.Errorf("%s: compiler is %q: %w", file, p.Compiler, err)
 	}
 	return nil
 }

@@ -133,15 +133,17 @@ func TestEveryFileThatIsNoLuaIsNamed(t *testing.T) {
 func TestWhatIsNoProjectIsRefused(t *testing.T) {
 	needRuntime(t)
 	for text, want := range map[string]string{
-		"lang: cobol":          "modules of c, go, lua, rust",
-		"flags: [-O3]":         "flags are for a compiler",
-		"memory-limit: lots":   "500-mb",
-		"compute-limit: -1":    "number of gas",
-		"output: ../x.wasm":    "within the project",
-		"colour: red":          "colour",
-		"name: [":              "wallaby.yaml",
-		"name: x\nlang: lua\n": "",
-		"":                     "",
+		"lang: cobol":           "modules of c, go, lua, rust",
+		"flags: [-O3]":          "flags are for a compiler",
+		"memory-limit: lots":    "500-mb",
+		"compute-limit: -1":     "number of gas",
+		"output: ../x.wasm":     "within the project",
+		"colour: red":           "colour",
+		"compiler: tinygo":      "compiler is for go",
+		"lang: go\ncompiler: x": "compiler is \"x\": modules of Go are made by go or tinygo",
+		"name: [":               "wallaby.yaml",
+		"name: x\nlang: lua\n":  "",
+		"":                      "",
 	} {
 		dir := write(t, t.TempDir(), map[string]string{project.FileName: text, "process.lua": "return 1"})
 		_, err := project.Open(dir)
@@ -277,6 +279,35 @@ func TestAProcessInGo(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, _, err := p.Make(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "go is not there, which makes modules of Go: install") {
 		t.Errorf("without a compiler: %v", err)
+	}
+}
+
+// TestTinyGoIsCalled has a stand-in for tinygo, which notes how it is called.
+func TestTinyGoIsCalled(t *testing.T) {
+	dir, tools := starter(t, "go").Dir, t.TempDir()
+	write(t, dir, map[string]string{project.FileName: "lang: go\ncompiler: tinygo\nflags: [-opt=2]\n"})
+	p, err := project.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", tools)
+	if _, _, err := p.Make(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "tinygo is not there") || !strings.Contains(err.Error(), "https://tinygo.org") {
+		t.Errorf("without it: %v", err)
+	}
+	const standIn = "#!/bin/sh\necho \"$1 $2 $3 $4 $5 $6 $8 $9\" >\"$7\"\n"
+	if err := os.WriteFile(filepath.Join(tools, "tinygo"), []byte(standIn), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	module, files, err := p.Make(t.Context(), "")
+	if want := "build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -o -opt=2 .\n"; err != nil || files != 2 || string(module) != want {
+		t.Errorf("%d files, %q, %v", files, module, err)
+	}
+	if err := os.WriteFile(filepath.Join(tools, "tinygo"), []byte("#!/bin/sh\necho process.go:3: no\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = p.Make(t.Context(), "")
+	if wrong, ok := errors.AsType[*project.CompileError](err); !ok || wrong.Error() != "tinygo: process.go:3: no" {
+		t.Errorf("a mistake: %v", err)
 	}
 }
 

@@ -71,13 +71,24 @@ func TestRunReadsLines(t *testing.T) {
 // tests, which are in Lua.
 func TestAProcessThatIsCompiledIsTested(t *testing.T) {
 	for _, lang := range []string{"c", "go", "rust"} {
-		t.Run(lang, func(t *testing.T) { compiledIsTested(t, lang) })
+		t.Run(lang, func(t *testing.T) { compiledIsTested(t, ownProject(t, "--lang", lang)) })
 	}
+	t.Run("tinygo", func(t *testing.T) {
+		dir := ownProject(t, "--lang", "go")
+		path := filepath.Join(dir, "wallaby.yaml")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(text, "\ncompiler: tinygo\n"...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		compiledIsTested(t, dir)
+	})
 }
 
-func compiledIsTested(t *testing.T, lang string) {
-	dir := ownProject(t, "--lang", lang)
-	missing := []string{"which makes modules of", "not what it compiles wasm with"}
+func compiledIsTested(t *testing.T, dir string) {
+	missing := []string{"which makes modules of", "not what it compiles wasm with", "tinygo is not there"}
 	got := runCommand(t, "", "build", dir)
 	if slices.ContainsFunc(missing, func(what string) bool { return strings.Contains(got.stderr, what) }) {
 		t.Skip("SKIPPED: " + got.stderr)
