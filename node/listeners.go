@@ -44,6 +44,16 @@ func listen(o Options) (*listeners, error) {
 	return l, nil
 }
 
+// CheckPorts says, as Open would, which port of this machine is in use that a node's
+// units need.
+func CheckPorts(portBase int) error {
+	l, err := listen(Options{Host: "127.0.0.1", PortBase: portBase})
+	if err == nil {
+		l.close()
+	}
+	return err
+}
+
 func (l *listeners) close() {
 	for _, listener := range []net.Listener{l.gateway, l.mu, l.su, l.cu} {
 		if listener != nil {

@@ -3,8 +3,12 @@ package system
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -70,4 +74,42 @@ func TestDevClusterIsOneCommand(t *testing.T) {
 			t.Errorf("Ctrl-C: %v: %s", err, out)
 		}
 	}
+}
+
+// TestDevClusterThatCannotStartEnds has a port in use, before and after the cluster was made,
+// and nodes that cannot start.
+func TestDevClusterThatCannotStartEnds(t *testing.T) {
+	base := testport.Free(t, 30)
+	refused := func(why, want string, args ...string) (dir string) {
+		t.Helper()
+		dir = t.TempDir()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, binary, append([]string{"dev", "--cluster", "3", "--data-dir", dir, "--port-base", fmt.Sprint(base)}, args...)...).CombinedOutput()
+		if code := exitCode(err); code != 1 || !strings.Contains(string(out), want) {
+			t.Errorf("%s: exit %d, %v: %s", why, code, err, out)
+		}
+		return dir
+	}
+	for _, port := range []int{base + 13, base + 29} {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := refused("a port in use", fmt.Sprintf("port 127.0.0.1:%d", port))
+		if err := listener.Close(); err != nil {
+			t.Error(err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%v is left behind, %v", left, err)
+		}
+	}
+	refused("no node starts", "did not start (exit status 1)", "--module", filepath.Join(t.TempDir(), "absent.wasm"))
+}
+
+func exitCode(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -43,7 +44,7 @@ func (a *app) runCluster(ctx context.Context, options node.Options, count int, f
 		dir = temporary
 	}
 	dir = filepath.Join(dir, "cluster")
-	ids, bases, err := a.devCluster(dir, options.PortBase, count)
+	nodes, created, err := a.devCluster(dir, options.PortBase, count)
 	if err != nil {
 		return err
 	}
@@ -51,25 +52,24 @@ func (a *app) runCluster(ctx context.Context, options node.Options, count int, f
 	defer stop()
 	running, cancel := context.WithCancel(signals)
 	defer cancel()
-	var (
-		wait  sync.WaitGroup
-		first error
-		once  sync.Once
-	)
-	for _, id := range ids {
+	var wait sync.WaitGroup
+	for _, one := range nodes {
 		wait.Go(func() {
-			err := a.runChild(running, node.NodeFile(dir, id), id, flags)
-			if err != nil {
-				once.Do(func() { first = fmt.Errorf("node %s: %w", id, err) })
-			}
-			// One node that stops by itself leaves the others to be looked at.
+			defer close(one.stopped)
+			one.err = a.runChild(running, node.NodeFile(dir, one.id), one.id, flags)
 			if running.Err() == nil {
-				fmt.Fprintf(a.stderr, "wallaby: node %s has stopped (%v); start it again with: wallaby node --config %s\n", id, err, node.NodeFile(dir, id))
+				fmt.Fprintf(a.stderr, "wallaby: node %s has stopped (%v); start it again with: wallaby node --config %s\n", one.id, one.err, node.NodeFile(dir, one.id))
 			}
 		})
 	}
-	if a.awaitReady(running, bases) {
-		a.printDevCluster(dir, ids, bases)
+	switch lost := awaitReady(running, nodes); {
+	case lost != nil && created:
+		// A cluster that has never been whole lacks more than a machine.
+		cancel()
+		wait.Wait()
+		return fmt.Errorf("node %s did not start (%w), as it says above: all are stopped", lost.id, lost.err)
+	case running.Err() == nil:
+		a.printDevCluster(dir, nodes)
 	}
 	done := make(chan struct{})
 	go func() { wait.Wait(); close(done) }()
@@ -80,26 +80,43 @@ func (a *app) runCluster(ctx context.Context, options node.Options, count int, f
 		<-done
 		return nil
 	case <-done:
-		return fmt.Errorf("all nodes have stopped: %w", first)
+		return errors.New("all nodes have stopped, as they say above")
 	}
 }
 
-// devCluster makes the cluster's directory on first use.
-func (a *app) devCluster(dir string, portBase, count int) (ids []string, bases []int, err error) {
+// devNode is a node of a cluster on this machine.
+type devNode struct {
+	id      string
+	base    int           // its first port
+	stopped chan struct{} // closed when its process has ended, with err
+	err     error
+}
+
+// devCluster makes the cluster's directory on first use, when all ports are free.
+func (a *app) devCluster(dir string, portBase, count int) (nodes []*devNode, created bool, err error) {
 	plan := node.ClusterPlan{Name: "dev"}
 	for i := range count {
-		base := portBase + i*devPortStep
-		id := "n" + strconv.Itoa(i+1)
-		ids, bases = append(ids, id), append(bases, base)
-		plan.Members = append(plan.Members, node.Member{ID: id, Address: "127.0.0.1:" + strconv.Itoa(base+devPortNodes)})
-		plan.PortBases = append(plan.PortBases, base)
+		one := &devNode{id: "n" + strconv.Itoa(i+1), base: portBase + i*devPortStep, stopped: make(chan struct{})}
+		nodes = append(nodes, one)
+		plan.Members = append(plan.Members, node.Member{ID: one.id, Address: "127.0.0.1:" + strconv.Itoa(one.base+devPortNodes)})
+		plan.PortBases = append(plan.PortBases, one.base)
 	}
 	if _, err := os.Stat(filepath.Join(dir, raft.FileAuthority)); err == nil {
-		return ids, bases, checkDevCluster(dir, plan)
+		return nodes, false, checkDevCluster(dir, plan)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
+		return nil, false, err
 	}
-	return ids, bases, node.CreateCluster(dir, plan, time.Now())
+	for i, member := range plan.Members {
+		if err := node.CheckPorts(plan.PortBases[i]); err != nil {
+			return nil, false, err
+		}
+		listener, err := net.Listen("tcp", member.Address)
+		if err != nil {
+			return nil, false, fmt.Errorf("port %s is in use, which node %s needs for the others: stop what uses it, or move all ports with --port-base", member.Address, member.ID)
+		}
+		listener.Close()
+	}
+	return nodes, true, node.CreateCluster(dir, plan, time.Now())
 }
 
 // checkDevCluster makes sure that a directory holds the cluster that is asked
@@ -197,18 +214,20 @@ func (a *app) runChild(ctx context.Context, config, id string, flags nodeFlags) 
 	return err
 }
 
-// awaitReady waits until every node serves.
-func (a *app) awaitReady(ctx context.Context, bases []int) bool {
-	for _, base := range bases {
-		for !isReady(ctx, base) {
+// awaitReady waits until every node serves or has ended, and gives one that has.
+func awaitReady(ctx context.Context, nodes []*devNode) (lost *devNode) {
+	for _, one := range nodes {
+		for waits := true; waits && !isReady(ctx, one.base); {
 			select {
 			case <-time.After(50 * time.Millisecond):
+			case <-one.stopped:
+				lost, waits = one, false
 			case <-ctx.Done():
-				return false
+				return nil
 			}
 		}
 	}
-	return true
+	return lost
 }
 
 func isReady(ctx context.Context, base int) bool {
@@ -224,12 +243,12 @@ func isReady(ctx context.Context, base int) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-func (a *app) printDevCluster(dir string, ids []string, bases []int) {
-	fmt.Fprintf(a.stdout, "\nwallaby %s · a cluster of %d nodes in %s\n\n", readVersion().Version, len(ids), dir)
-	rows := make([][]string, len(ids))
-	for i, id := range ids {
-		rows[i] = []string{id, fmt.Sprintf("http://127.0.0.1:%d", bases[i]), "wallaby node --config " + node.NodeFile(dir, id)}
+func (a *app) printDevCluster(dir string, nodes []*devNode) {
+	fmt.Fprintf(a.stdout, "\nwallaby %s · a cluster of %d nodes in %s\n\n", readVersion().Version, len(nodes), dir)
+	rows := make([][]string, len(nodes))
+	for i, one := range nodes {
+		rows[i] = []string{one.id, fmt.Sprintf("http://127.0.0.1:%d", one.base), "wallaby node --config " + node.NodeFile(dir, one.id)}
 	}
 	_ = a.printTable([]string{"NODE", "GATEWAY AND UNITS", "TO START IT ALONE"}, rows)
-	fmt.Fprintf(a.stdout, "\nAny node takes any message. See who leads: wallaby cluster status --url http://127.0.0.1:%d\n\n", bases[0])
+	fmt.Fprintf(a.stdout, "\nAny node takes any message. See who leads: wallaby cluster status --url http://127.0.0.1:%d\n\n", nodes[0].base)
 }
