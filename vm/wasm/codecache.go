@@ -12,6 +12,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/cpu"
+
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 )
 
 // CodeCache keeps compiled modules on disk for engines that give their code out.
@@ -22,6 +24,8 @@ type CodeCache struct {
 	Dir string
 	// Engine names the engine, its version and its Machine.
 	Engine string
+	// Warn is told of files that cannot be read or written; nil is nobody.
+	Warn func(string)
 }
 
 // Machine names what compiled code runs on: the system, and the processor with all
@@ -31,49 +35,48 @@ func Machine() string {
 }
 
 // Get gives the code under a module's fingerprint, or nil when there is none that
-// can be used.
-func (c CodeCache) Get(fingerprint [32]byte) ([]byte, error) {
-	if c.Dir == "" {
-		return nil, nil
-	}
-	b, err := os.ReadFile(c.path(fingerprint))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read compiled code: %w", err)
-	}
-	if len(b) < sha256.Size {
-		return nil, nil
-	}
-	code := b[sha256.Size:]
-	if sum := c.sum(fingerprint, code); !bytes.Equal(sum[:], b[:sha256.Size]) {
-		return nil, nil
-	}
-	return code, nil
-}
-
-// Put keeps code under a fingerprint, in place of what was there.
-func (c CodeCache) Put(fingerprint [32]byte, code []byte) error {
+// can be used. Who cannot read it is told, and compiles the module again.
+func (c CodeCache) Get(fingerprint [32]byte) []byte {
 	if c.Dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return fmt.Errorf("keep compiled code: %w", err)
-	}
-	f, err := os.CreateTemp(c.Dir, "*.tmp")
+	b, err := os.ReadFile(c.path(fingerprint))
 	if err != nil {
-		return fmt.Errorf("keep compiled code: %w", err)
+		if !errors.Is(err, fs.ErrNotExist) {
+			c.warn("compiled code cannot be read, and is compiled again: %v", err)
+		}
+		return nil
 	}
-	sum := c.sum(fingerprint, code)
-	_, err = f.Write(append(sum[:], code...))
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), c.path(fingerprint))
+	if len(b) < sha256.Size {
+		return nil
+	}
+	code := b[sha256.Size:]
+	if sum := c.sum(fingerprint, code); !bytes.Equal(sum[:], b[:sha256.Size]) {
+		return nil
+	}
+	return code
+}
+
+// Put keeps code under a fingerprint, in place of what was there. What cannot be kept
+// is compiled again the next time.
+func (c CodeCache) Put(fingerprint [32]byte, code []byte) {
+	if c.Dir == "" {
+		return
+	}
+	err := os.MkdirAll(c.Dir, 0o755)
+	if err == nil {
+		sum := c.sum(fingerprint, code)
+		err = fsx.Replace(c.path(fingerprint), sum[:], code)
 	}
 	if err != nil {
-		return fmt.Errorf("keep compiled code: %w", errors.Join(err, os.Remove(f.Name())))
+		c.warn("compiled code cannot be kept: %v", err)
 	}
-	return nil
+}
+
+func (c CodeCache) warn(format string, args ...any) {
+	if c.Warn != nil {
+		c.Warn(fmt.Sprintf(format, args...))
+	}
 }
 
 func (c CodeCache) path(fingerprint [32]byte) string {

@@ -3,6 +3,7 @@ package wasm
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -13,18 +14,13 @@ func TestCodeCacheGivesOnlyWhatItWasGiven(t *testing.T) {
 	key, code := [32]byte{1}, []byte("compiled code")
 	get := func(c CodeCache, key [32]byte) []byte {
 		t.Helper()
-		b, err := c.Get(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
+		c.Warn = func(what string) { t.Error(what) }
+		return c.Get(key)
 	}
 	if get(c, key) != nil {
 		t.Fatal("an empty cache gives code")
 	}
-	if err := c.Put(key, code); err != nil {
-		t.Fatal(err)
-	}
+	c.Put(key, code)
 	if !bytes.Equal(get(c, key), code) {
 		t.Fatal("code is not given back")
 	}
@@ -36,9 +32,7 @@ func TestCodeCacheGivesOnlyWhatItWasGiven(t *testing.T) {
 	}
 	// A file of another module under this module's name.
 	other := [32]byte{2}
-	if err := c.Put(other, code); err != nil {
-		t.Fatal(err)
-	}
+	c.Put(other, code)
 	whole, err := os.ReadFile(c.path(key))
 	if err != nil {
 		t.Fatal(err)
@@ -61,14 +55,42 @@ func TestCodeCacheGivesOnlyWhatItWasGiven(t *testing.T) {
 			t.Errorf("spoilt file %d is used", i)
 		}
 	}
-	if err := c.Put(key, code); err != nil || !bytes.Equal(get(c, key), code) {
-		t.Errorf("a spoilt file stays: %v", err)
+	if c.Put(key, code); !bytes.Equal(get(c, key), code) {
+		t.Error("a spoilt file stays")
 	}
 	left, err := os.ReadDir(c.Dir)
 	if err != nil || len(left) != 2 {
 		t.Errorf("%d files are left, %v", len(left), err)
 	}
-	if none := (CodeCache{}); none.Put(key, code) != nil || get(none, key) != nil {
+	none := CodeCache{}
+	if none.Put(key, code); get(none, key) != nil {
 		t.Error("a cache without a directory keeps something")
+	}
+}
+
+// TestACacheThatCannotBeUsedIsTold has directories in the way of a file and of the
+// cache itself, which stop everybody.
+func TestACacheThatCannotBeUsedIsTold(t *testing.T) {
+	var said []string
+	c := CodeCache{Dir: t.TempDir(), Engine: "test", Warn: func(what string) { said = append(said, what) }}
+	key := [32]byte{1}
+	if err := os.MkdirAll(c.path(key)+"/x", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if b := c.Get(key); b != nil {
+		t.Errorf("it gives %q", b)
+	}
+	c.Put(key, []byte("code"))
+	c.Dir += "/file"
+	if err := os.WriteFile(c.Dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Put(key, []byte("code"))
+	if len(said) != 3 || !strings.HasPrefix(said[0], "compiled code cannot be read, and is compiled again: ") || !strings.HasPrefix(said[1], "compiled code cannot be kept: ") || said[2] == said[1] {
+		t.Errorf("%q", said)
+	}
+	left, err := filepath.Glob(filepath.Dir(c.Dir) + "/*.tmp")
+	if err != nil || len(left) > 0 {
+		t.Errorf("%v are left behind, %v", left, err)
 	}
 }

@@ -20,6 +20,8 @@ const Version = "1.0.4"
 type Options struct {
 	// CacheDir keeps compiled code between starts; "" keeps none.
 	CacheDir string
+	// Warn is told of compiled code that cannot be read or kept; nil is nobody.
+	Warn func(string)
 }
 
 // Engine is wasmer as an engine for package wasm.
@@ -39,7 +41,7 @@ func NewEngine(o Options) *Engine {
 	config := wm.NewConfig().UseUniversalEngine().UseCraneliftCompiler()
 	return &Engine{
 		store: wm.NewStore(wm.NewEngineWithConfig(config)),
-		cache: wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmer " + Version + " cranelift " + wasm.Machine()},
+		cache: wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmer " + Version + " cranelift " + wasm.Machine(), Warn: o.Warn},
 	}
 }
 
@@ -55,11 +57,7 @@ func (e *Engine) Close() error { return nil }
 
 // Compile compiles a module, or finds it compiled.
 func (e *Engine) Compile(_ context.Context, bytes []byte, imports []wasm.Import, fingerprint [32]byte) (wasm.Code, error) {
-	compiled, err := e.cache.Get(fingerprint)
-	if err != nil {
-		return nil, err
-	}
-	if compiled != nil {
+	if compiled := e.cache.Get(fingerprint); compiled != nil {
 		if module, err := wm.DeserializeModule(e.store, compiled); err == nil {
 			return &code{e, module, imports}, nil
 		}
@@ -68,12 +66,11 @@ func (e *Engine) Compile(_ context.Context, bytes []byte, imports []wasm.Import,
 	if err != nil {
 		return nil, &vm.UnsupportedError{Feature: fmt.Sprintf("wasmer cannot compile it: %v", err)}
 	}
-	if compiled, err = module.Serialize(); err != nil {
+	compiled, err := module.Serialize()
+	if err != nil {
 		return nil, fmt.Errorf("serialize compiled code: %w", err)
 	}
-	if err := e.cache.Put(fingerprint, compiled); err != nil {
-		return nil, err
-	}
+	e.cache.Put(fingerprint, compiled)
 	return &code{e, module, imports}, nil
 }
 

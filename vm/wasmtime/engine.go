@@ -25,6 +25,8 @@ const stackBytes = binary.StackBytes + 2<<20
 type Options struct {
 	// CacheDir keeps compiled code between starts; "" keeps none.
 	CacheDir string
+	// Warn is told of compiled code that cannot be read or kept; nil is nobody.
+	Warn func(string)
 }
 
 // Engine is wasmtime as an engine for package wasm.
@@ -46,7 +48,7 @@ func NewEngine(o Options) *Engine {
 	config.SetWasmThreads(false)
 	return &Engine{
 		engine: wt.NewEngineWithConfig(config),
-		cache:  wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmtime " + Version + " " + wasm.Machine()},
+		cache:  wasm.CodeCache{Dir: o.CacheDir, Engine: "wasmtime " + Version + " " + wasm.Machine(), Warn: o.Warn},
 	}
 }
 
@@ -65,11 +67,7 @@ func (e *Engine) Close() error {
 
 // Compile compiles a module, or finds it compiled.
 func (e *Engine) Compile(_ context.Context, bytes []byte, imports []wasm.Import, fingerprint [32]byte) (wasm.Code, error) {
-	compiled, err := e.cache.Get(fingerprint)
-	if err != nil {
-		return nil, err
-	}
-	if compiled != nil {
+	if compiled := e.cache.Get(fingerprint); compiled != nil {
 		if module, err := wt.NewModuleDeserialize(e.engine, compiled); err == nil {
 			return &code{e, module, imports}, nil
 		}
@@ -78,12 +76,11 @@ func (e *Engine) Compile(_ context.Context, bytes []byte, imports []wasm.Import,
 	if err != nil {
 		return nil, &vm.UnsupportedError{Feature: "wasmtime cannot compile it: " + words(err)}
 	}
-	if compiled, err = module.Serialize(); err != nil {
+	compiled, err := module.Serialize()
+	if err != nil {
 		return nil, fmt.Errorf("serialize compiled code: %w", err)
 	}
-	if err := e.cache.Put(fingerprint, compiled); err != nil {
-		return nil, err
-	}
+	e.cache.Put(fingerprint, compiled)
 	return &code{e, module, imports}, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 )
 
 // sums keeps a checksum beside each file of compiled code. wazero has one of the
@@ -31,19 +33,14 @@ const sumSuffix = ".sum"
 func openSums(dir string, warn func(string)) (*sums, error) {
 	s := &sums{dir: dir}
 	err := s.each(func(path string) error {
-		kept, err := os.ReadFile(path + sumSuffix)
-		unknown := errors.Is(err, fs.ErrNotExist)
-		if err != nil && !unknown {
-			return err
-		}
+		kept, unread := os.ReadFile(path + sumSuffix)
 		sum, err := sumOf(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && bytes.Equal(sum, kept) {
 			return nil
 		}
-		if err != nil || bytes.Equal(sum, kept) {
-			return err
-		}
-		if !unknown {
+		if err != nil {
+			warn(fmt.Sprintf("a compiled module cannot be read, and is compiled again: %v", err))
+		} else if !errors.Is(unread, fs.ErrNotExist) {
 			warn(fmt.Sprintf("the compiled module in %s is damaged: it is compiled again", path))
 		}
 		// Without its checksum the file counts as unknown, should a crash leave it.
@@ -70,7 +67,7 @@ func (s *sums) seal() error {
 		if err != nil {
 			return err
 		}
-		return replace(path+sumSuffix, sum)
+		return fsx.Replace(path+sumSuffix, sum)
 	})
 	if err != nil {
 		return fmt.Errorf("note the checksum of a compiled module in %s: %w", s.dir, err)
@@ -93,22 +90,6 @@ func (s *sums) each(fn func(path string) error) error {
 		if err := fn(filepath.Join(s.dir, name)); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// replace writes a file whole, whoever else does so at the same time.
-func replace(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

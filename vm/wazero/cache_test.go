@@ -79,6 +79,48 @@ func TestDamagedCompiledCodeIsCompiledAgain(t *testing.T) {
 	}
 }
 
+// TestCompiledCodeThatCannotBeReadIsCompiledAgain has a directory in the way of a file and a
+// file in the way of the directory, which stop everybody.
+func TestCompiledCodeThatCannotBeReadIsCompiledAgain(t *testing.T) {
+	dir := t.TempDir()
+	var warnings []string
+	open := func() *wazero.Engine {
+		t.Helper()
+		engine, err := wazero.NewEngine(wazero.Options{CacheDir: dir, Warn: func(text string) { warnings = append(warnings, text) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { engine.Close() })
+		return engine
+	}
+	if _, err := open().Compile(t.Context(), seven, nil, [32]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	sums, err := filepath.Glob(filepath.Join(dir, "wazero-*", "*.sum"))
+	if err != nil || len(sums) != 1 {
+		t.Fatalf("%v, %v", sums, err)
+	}
+	path := strings.TrimSuffix(sums[0], ".sum")
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	engine := open()
+	if len(warnings) != 1 || !strings.Contains(warnings[0], path) || !strings.Contains(warnings[0], "compiled again") {
+		t.Errorf("%q", warnings)
+	}
+	if _, err := engine.Compile(t.Context(), seven, nil, [32]byte{}); err != nil {
+		t.Error(err)
+	}
+	engine = open()
+	cache := filepath.Dir(path)
+	if err := errors.Join(os.RemoveAll(cache), os.WriteFile(cache, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Compile(t.Context(), seven, nil, [32]byte{}); err == nil || !strings.Contains(err.Error(), "keep compiled code") || !strings.Contains(err.Error(), cache) {
+		t.Errorf("nowhere to keep code: %v", err)
+	}
+}
+
 // TestCompiledCodeOfOthersIsLeftAlone has a plugin's compiled code in a directory
 // beside wazero's, where a node keeps it.
 func TestCompiledCodeOfOthersIsLeftAlone(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	rt "github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -98,15 +99,20 @@ func (e *Engine) Close() error {
 func (e *Engine) Compile(ctx context.Context, bytes []byte, imports []wasm.Import, _ [32]byte) (wasm.Code, error) {
 	ctx = experimental.WithCompilationWorkers(ctx, procs.Cores())
 	compiled, err := e.runtime.CompileModule(ctx, bytes)
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("keep compiled code: %w", path)
+	}
 	if err != nil {
 		return nil, &vm.UnsupportedError{Feature: fmt.Sprintf("wazero cannot compile it: %v", err)}
 	}
 	hosts, err := e.hostModules(ctx, imports)
-	if err == nil && e.sums != nil {
-		err = e.sums.seal()
-	}
 	if err != nil {
 		return nil, errors.Join(err, compiled.Close(ctx))
+	}
+	if e.sums != nil {
+		if err := e.sums.seal(); err != nil {
+			e.options.Warn(err.Error()) // it is compiled again at the next start
+		}
 	}
 	return &code{engine: e, compiled: compiled, hosts: hosts}, nil
 }

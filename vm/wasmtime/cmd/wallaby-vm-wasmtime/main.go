@@ -2,6 +2,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/wallaby-ao/wallaby/vm/plugin"
@@ -9,6 +10,9 @@ import (
 )
 
 func main() {
-	driver := wasmtime.NewDriver(wasmtime.Options{CacheDir: os.Getenv(plugin.CacheVariable)})
+	driver := wasmtime.NewDriver(wasmtime.Options{CacheDir: os.Getenv(plugin.CacheVariable), Warn: warn})
 	plugin.Serve(driver, plugin.About{Engine: "wasmtime " + wasmtime.Version, Can: []string{"vectors", "code cache"}, Needs: []string{"cgo"}})
 }
+
+// warn tells the node, which passes on what a plugin prints.
+func warn(what string) { fmt.Fprintln(os.Stderr, what) }
