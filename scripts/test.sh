@@ -75,7 +75,7 @@ gofmt_clean() {
 }
 
 unit() {
-	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-2000} "$testsum" gotest "$counts" "go test" -timeout 10m ./...
+	"$testsum" gotest "$counts" "go test" -timeout 10m ./...
 	local machine
 	for machine in wasmer wasmtime; do
 		if command -v "$("$GO" env CC)" >/dev/null; then
@@ -89,7 +89,8 @@ unit() {
 
 # system is the long run: many more faults, worlds and evaluations than unit tries.
 system() {
-	"$testsum" gotest "$counts" "go test, evaluations" -timeout 30m -run TestEnginesAreEqual ./vm/plugin
+	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-50000} "$testsum" gotest "$counts" "go test, evaluations" -timeout 40m \
+		-run TestEnginesAreEqual ./vm/plugin
 	WALLABY_FAULTS=${WALLABY_FAULTS:-200} WALLABY_HOPS=${WALLABY_HOPS:-1000} "$testsum" gotest "$counts" "go test, faults" -timeout 40m ./system
 	WALLABY_SEEDS=${WALLABY_SEEDS:-200} "$testsum" gotest "$counts" "go test, worlds" -timeout 30m \
 		-run 'ShortLog|ComeBack' ./raft

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/wallaby-ao/wallaby/lua"
 	"github.com/wallaby-ao/wallaby/vm"
 	"github.com/wallaby-ao/wallaby/vm/plugin"
 	"github.com/wallaby-ao/wallaby/vm/vmtest"
@@ -20,10 +21,16 @@ const (
 	// evaluationsDefault is how many generated messages run on every compiler;
 	// WALLABY_EVALUATIONS changes it.
 	evaluationsDefault = 10_000
-	// The interpreter is fifty times slower, so it runs the first interpretedMax
-	// messages of a history, unless WALLABY_INTERPRETED says more, and of the
-	// batteries the first batteryMax, but all on one module.
-	interpretedMax = 8
+	// ownEvaluations is how many large ones run on our own runtime of Lua.
+	ownEvaluations = 100
+	// largeShare is how many others there are for each of those with large data, which
+	// takes that much longer.
+	largeShare = 4
+	// The interpreter is fifty times slower. Of the histories on aos modules, which it
+	// takes seconds to boot, it runs one kind, of those on our own runtime all kinds,
+	// and of a history the first interpretedMax messages, unless WALLABY_INTERPRETED
+	// says more; of the batteries the first batteryMax, but all on one module.
+	interpretedMax = 40
 	batteryMax     = 16
 )
 
@@ -63,6 +70,19 @@ func contendersOf(t *testing.T, interpreted int, cache, pluginCache string) []vm
 		add(plugin.New(plugin.Options{Path: path, CacheDir: pluginCache, Warn: func(text string) { t.Log(text) }}), nil, 0)
 	}
 	return list
+}
+
+// lengthOf gives the length of a history where one with large data has so many messages.
+func lengthOf(kind string, large int) int {
+	if kind == "large" {
+		return large
+	}
+	return large * largeShare
+}
+
+// compilersOf leaves the interpreter out.
+func compilersOf(all []vmtest.Contender) []vmtest.Contender {
+	return []vmtest.Contender{all[0], all[2], all[3]}
 }
 
 func source(t *testing.T, name, format string) vm.Source {
@@ -129,8 +149,7 @@ func TestEnginesFailAlike(t *testing.T) {
 // before, for a thousand messages.
 func TestStatesMoveBetweenEngines(t *testing.T) {
 	all := contenders(t, 0)
-	compilers := []vmtest.Contender{all[0], all[2], all[3], all[0]} // without the interpreter, and back
-	vmtest.Relay(t, compilers, source(t, "aos2_0_6.wasm", wasm.FormatWasm64), vmtest.Generate("token", 9, 4000))
+	vmtest.Relay(t, append(compilersOf(all), all[0]), source(t, "aos2_0_6.wasm", wasm.FormatWasm64), vmtest.Generate("token", 9, 4000))
 	vmtest.Relay(t, all, source(t, "aos2_0_4_32.wasm", wasm.FormatEmscripten4), vmtest.AosBattery()[:batteryMax])
 }
 
@@ -163,16 +182,16 @@ func TestEnginesAreEqualOnSqlite(t *testing.T) {
 	vmtest.Equal(t, able, s, messages)
 }
 
-// TestEnginesAreEqualOverLongHistories runs generated histories.
+// TestEnginesAreEqualOverLongHistories runs generated histories on aos modules.
 func TestEnginesAreEqualOverLongHistories(t *testing.T) {
 	evaluations := number(t, "WALLABY_EVALUATIONS", evaluationsDefault)
 	interpreted := number(t, "WALLABY_INTERPRETED", interpretedMax)
 	kinds := vmtest.Generators()
 	const histories = 4 // of each kind
-	each := evaluations/len(kinds)/histories + 1
+	each := evaluations/histories/(len(kinds)*largeShare-largeShare+1) + 1
 	var total atomic.Int64
 	t.Cleanup(func() { t.Logf("%d evaluations on each compiler", total.Load()) })
-	for _, kind := range kinds {
+	for i, kind := range kinds {
 		for seed := range uint64(histories) {
 			t.Run(fmt.Sprintf("%s %d", kind, seed), func(t *testing.T) {
 				t.Parallel()
@@ -185,8 +204,31 @@ func TestEnginesAreEqualOverLongHistories(t *testing.T) {
 				case 3:
 					module = "aos2_0_3.wasm"
 				}
-				total.Add(int64(vmtest.Equal(t, contenders(t, interpreted), source(t, module, format), vmtest.Generate(kind, seed, each))))
+				all := contenders(t, interpreted)
+				if i > 0 {
+					all = compilersOf(all)
+				}
+				total.Add(int64(vmtest.Equal(t, all, source(t, module, format), vmtest.Generate(kind, seed, lengthOf(kind, each)))))
 			})
 		}
+	}
+}
+
+// TestEnginesAreEqualOnOurRuntime runs generated histories on Wallaby's own runtime of Lua.
+func TestEnginesAreEqualOnOurRuntime(t *testing.T) {
+	runtime, err := lua.Runtime()
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	module, err := lua.Module(runtime, lua.Files{"process": []byte("Started = true")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	interpreted := number(t, "WALLABY_INTERPRETED", interpretedMax)
+	for _, kind := range vmtest.Generators() {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			vmtest.Equal(t, contenders(t, interpreted), vm.Source{Format: lua.Format, Bytes: module}, vmtest.Generate(kind, 4, lengthOf(kind, ownEvaluations)))
+		})
 	}
 }
