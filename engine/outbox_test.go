@@ -330,7 +330,10 @@ func TestNewsAreWhatCameSince(t *testing.T) {
 	process := b.spawn()
 	send := func(text string, pending int) {
 		b.send(process, text)
-		b.eventually("its effects are pending", func() bool { return b.Outbox().Count() == pending })
+		// News come between a result that can be read and an engine that is done with it.
+		b.eventually("its effects are news", func() bool {
+			return b.Outbox().Count() == pending && len(pendingOf(t, b.Outbox())) == pending && b.Status().LaggingMessages == 0
+		})
 	}
 	send("effects 1", 5)
 	if _, all, err := b.Outbox().News(); all || err != nil {

@@ -15,6 +15,7 @@ const microGas = 30_000_000
 // TestMicroModulesAreEqual runs modules of a few instructions on every engine: what
 // comes of each, its gas, and every byte of memory after it are the same.
 func TestMicroModulesAreEqual(t *testing.T) {
+	t.Parallel()
 	all := contendersOf(t, 0, "", "")
 	for _, m := range vmtest.MicroModules() {
 		formats := []string{wasm.FormatEmscripten4, wasm.FormatMetered32}
@@ -30,6 +31,7 @@ func TestMicroModulesAreEqual(t *testing.T) {
 // TestVectorsAreEqual does that for each instruction on vectors. wasmer 2.0 lacks
 // some, and says so.
 func TestVectorsAreEqual(t *testing.T) {
+	t.Parallel()
 	all := contendersOf(t, 0, "", "")
 	lacking := 0
 	for _, m := range vmtest.VectorModules() {

@@ -19,6 +19,7 @@ const (
 // TestRandomModulesAreEqual makes modules out of seeds and runs them on every
 // engine. One that differs is named with the command that makes it again.
 func TestRandomModulesAreEqual(t *testing.T) {
+	t.Parallel()
 	first := uint64(number(t, "WALLABY_RANDOM_SEED", 1))
 	modules := number(t, "WALLABY_RANDOM_MODULES", randomModulesDefault)
 	all := contendersOf(t, 0, "", "")

@@ -31,6 +31,7 @@ func reactor(t *testing.T) vm.Source {
 // TestEnginesAreEqualOnGo runs a module that Go compiled: all it asks of WASI has the same
 // answers on every engine, and in a state that has moved to another.
 func TestEnginesAreEqualOnGo(t *testing.T) {
+	t.Parallel()
 	source := reactor(t)
 	if format, err := wasm.DetectFormat(source.Bytes); err != nil || format != source.Format {
 		t.Fatalf("format %s, %v", format, err)
