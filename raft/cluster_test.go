@@ -380,7 +380,11 @@ func breakCluster(t *testing.T, seed int64, seen *history) {
 	wait.Go(func() { c.mover(seed, stop, &told) })
 	wait.Go(func() { c.promiser(seed, stop, &told, &given) })
 	time.Sleep(5 * time.Second)
-	for range 12 {
+	faults := 12
+	if raceEnabled {
+		faults = 4
+	}
+	for range faults {
 		victim := c.ids[random.Intn(len(c.ids))]
 		others := slices.DeleteFunc(slices.Clone(c.ids), func(id string) bool { return id == victim })
 		for_ := 200*time.Millisecond + time.Duration(random.Intn(8000))*time.Millisecond

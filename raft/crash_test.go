@@ -217,7 +217,7 @@ func TestAFailedFlushStopsTheNode(t *testing.T) {
 					return nil
 				}
 				options := testOptions(t, t.TempDir())
-				options.FS = disk
+				options.FS, options.SegmentBytes = disk, 128<<10
 				fatal := make(chan error, 1)
 				options.Fatal = func(err error) { fatal <- err }
 				n, err := Open(context.Background(), options)
