@@ -76,8 +76,8 @@ func TestDevClusterIsOneCommand(t *testing.T) {
 	}
 }
 
-// TestDevClusterThatCannotStartEnds has a port in use, before and after the cluster was made,
-// and nodes that cannot start.
+// TestDevClusterThatCannotStartEnds has a port of a unit in use, then that of a node for the
+// others, and nodes that cannot start.
 func TestDevClusterThatCannotStartEnds(t *testing.T) {
 	base := testport.Free(t, 30)
 	refused := func(why, want string, args ...string) (dir string) {

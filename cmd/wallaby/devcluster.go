@@ -63,12 +63,13 @@ func (a *app) runCluster(ctx context.Context, options node.Options, count int, f
 		})
 	}
 	switch lost := awaitReady(running, nodes); {
+	case running.Err() != nil: // Ctrl-C, of which nodes stop, too
 	case lost != nil && created:
 		// A cluster that has never been whole lacks more than a machine.
 		cancel()
 		wait.Wait()
 		return fmt.Errorf("node %s did not start (%w), as it says above: all are stopped", lost.id, lost.err)
-	case running.Err() == nil:
+	default:
 		a.printDevCluster(dir, nodes)
 	}
 	done := make(chan struct{})

@@ -1,5 +1,6 @@
 // Package fsx is the little of a file system that the log needs, behind an
-// interface, so that tests can make a write or a flush fail.
+// interface, so that tests can make a write or a flush fail; and Replace, for files
+// that may be lost.
 package fsx
 
 import (

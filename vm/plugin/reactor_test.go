@@ -44,7 +44,7 @@ func TestEnginesAreEqualOnGo(t *testing.T) {
 	}
 	all := contenders(t, 14)
 	vmtest.Equal(t, all, source, messages)
-	vmtest.Relay(t, []vmtest.Contender{all[0], all[2], all[3], all[0]}, source, messages)
+	vmtest.Relay(t, append(compilersOf(all), all[0]), source, messages)
 
 	p, err := load(t, all[0].Driver, source)
 	if err != nil {

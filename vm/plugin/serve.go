@@ -48,6 +48,9 @@ type About struct {
 	Formats []string
 }
 
+// Warn tells the node: it passes on what a plugin prints.
+func Warn(what string) { fmt.Fprintln(os.Stderr, what) }
+
 // Serve is a plugin's main function: it serves a driver until its node goes, and
 // ends the process when it cannot.
 func Serve(driver vm.Driver, about About) {

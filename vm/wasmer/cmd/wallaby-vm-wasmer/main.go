@@ -2,7 +2,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/wallaby-ao/wallaby/vm/plugin"
@@ -10,13 +9,10 @@ import (
 )
 
 func main() {
-	driver := wasmer.NewDriver(wasmer.Options{CacheDir: os.Getenv(plugin.CacheVariable), Warn: warn})
+	driver := wasmer.NewDriver(wasmer.Options{CacheDir: os.Getenv(plugin.CacheVariable), Warn: plugin.Warn})
 	plugin.Serve(driver, plugin.About{
 		Engine: "wasmer 2.0.0 (wasmer-go " + wasmer.Version + ", cranelift)",
 		Can:    []string{"most vectors", "code cache"},
 		Needs:  []string{"cgo", "libwasmer.so"},
 	})
 }
-
-// warn tells the node, which passes on what a plugin prints.
-func warn(what string) { fmt.Fprintln(os.Stderr, what) }

@@ -2,7 +2,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/wallaby-ao/wallaby/vm/plugin"
@@ -10,9 +9,6 @@ import (
 )
 
 func main() {
-	driver := wasmtime.NewDriver(wasmtime.Options{CacheDir: os.Getenv(plugin.CacheVariable), Warn: warn})
+	driver := wasmtime.NewDriver(wasmtime.Options{CacheDir: os.Getenv(plugin.CacheVariable), Warn: plugin.Warn})
 	plugin.Serve(driver, plugin.About{Engine: "wasmtime " + wasmtime.Version, Can: []string{"vectors", "code cache"}, Needs: []string{"cgo"}})
 }
-
-// warn tells the node, which passes on what a plugin prints.
-func warn(what string) { fmt.Fprintln(os.Stderr, what) }
