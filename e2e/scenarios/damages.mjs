@@ -27,11 +27,16 @@ export function damages (good, other) {
   })
   const bytes = change => { const file = Buffer.from(good); return change(file) ?? file }
   const flip = (buffer, at) => { buffer[at] ^= 1 }
-  // value flips a byte of the value of an assignment's tag.
+  // spell changes a character of an id in base64url to another of that alphabet: what no
+  // longer is base64 would be found for what it is, and not for its signature.
+  const spell = (buffer, at) => { buffer[at] = buffer[at] === 0x41 ? 0x42 : 0x41 }
+  // tag changes a character of the value of an assignment's tag.
   const tag = (name, nonce) => entry(({ assignment }) => {
     const found = assignment.indexOf(name)
     if (found < 0) throw new Error(`the assignment has no tag ${name}`)
-    flip(assignment, found + name.length + 1 + (name === 'Process' || name === 'Hash-Chain' ? 9 : 0))
+    const value = found + name.length + 1
+    if (name === 'Process' || name === 'Hash-Chain') spell(assignment, value + 9)
+    else flip(assignment, value)
   }, nonce)
   const partsOf = nonce => parted(records[place(nonce)].payload)
   const foreign = read(other).filter(r => r.kind === Kind.entry)
@@ -54,7 +59,7 @@ export function damages (good, other) {
     ['a message of another process', entry(parts => { parts.item = Buffer.from(parted(foreign.at(-1).payload).item) }), [['message-id', AT]]],
     ['a message is cut off', entry(parts => { parts.item = parts.item.subarray(0, 600) }), [['message', AT]]],
     ['a message is rubbish', entry(parts => { parts.item = Buffer.from('rubbish') }), [['message', AT]]],
-    ['the process has another tag', entry(({ item }) => flip(item, item.indexOf('Module') + 9), 0), [['message-signature', 0]]],
+    ['the process has another tag', entry(({ item }) => spell(item, item.indexOf('Module') + 9), 0), [['message-signature', 0]]],
     ['an assignment is signed otherwise', entry(({ assignment }) => flip(assignment, 9)), [['assignment-signature', AT]]],
     ['an assignment has another nonce', tag('Nonce'), [['assignment-signature', AT]]],
     ['an assignment has another epoch', tag('Epoch'), [['assignment-signature', AT]]],
@@ -71,7 +76,7 @@ export function damages (good, other) {
     ['the file ends between records', bytes(file => file.subarray(0, records[place(AT)].offset)), [['cut-off', AT]]],
     ['a byte of a record is wrong', bytes(file => flip(file, records[place(AT)].offset + 300)), [['damaged', AT]]],
     ['a byte of a header is wrong', bytes(file => flip(file, records[place(AT)].offset + 5)), [['damaged', AT]]],
-    ['the module is another', with_(list => { const m = list.find(r => r.kind === Kind.module); flip(m.payload, m.payload.indexOf('"id":"') + 7) }), [['module', head + 1]]],
-    ['the history is said to be of another process', with_(list => { const h = list[0]; h.payload = Buffer.from(h.payload.toString().replace(/"process":"../, '"process":"AB')) }), [['other-process', 0]]]
+    ['the module is another', with_(list => { const m = list.find(r => r.kind === Kind.module); spell(m.payload, m.payload.indexOf('"id":"') + 7) }), [['module', head + 1]]],
+    ['the history is said to be of another process', with_(list => { const h = list[0]; spell(h.payload, h.payload.indexOf('"process":"') + 12) }), [['other-process', 0]]]
   ]
 }
