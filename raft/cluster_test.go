@@ -263,7 +263,7 @@ func (c *simCluster) client(number int, stop <-chan struct{}, told *acks, seen *
 	process, ok := take(logtest.ProcessItem(c.t, signer, fmt.Sprint("of client ", number)))
 	for i := 0; ok; i++ {
 		_, ok = take(logtest.MessageItem(c.t, signer, process.Process, fmt.Sprint(i)))
-		time.Sleep(time.Duration(random.Intn(100)) * time.Millisecond)
+		time.Sleep(time.Duration(random.Intn(300)) * time.Millisecond)
 	}
 }
 
@@ -380,7 +380,7 @@ func breakCluster(t *testing.T, seed int64, seen *history) {
 	wait.Go(func() { c.mover(seed, stop, &told) })
 	wait.Go(func() { c.promiser(seed, stop, &told, &given) })
 	time.Sleep(5 * time.Second)
-	faults := 12
+	faults := 10
 	if raceEnabled {
 		faults = 4
 	}

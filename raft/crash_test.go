@@ -1,12 +1,14 @@
 package raft
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +26,7 @@ import (
 type acks struct {
 	mu      sync.Mutex
 	entries map[ao.ID]log.Entry // by message id
+	ids     []ao.ID             // of processes, in order
 }
 
 func (a *acks) add(e log.Entry) {
@@ -33,7 +36,12 @@ func (a *acks) add(e log.Entry) {
 		a.entries = map[ao.ID]log.Entry{}
 	}
 	a.entries[messageID(e)] = e
+	if at, ok := slices.BinarySearchFunc(a.ids, e.Process, compareIDs); !ok {
+		a.ids = slices.Insert(a.ids, at, e.Process)
+	}
 }
+
+func compareIDs(a, b ao.ID) int { return bytes.Compare(a[:], b[:]) }
 
 func (a *acks) snapshot() map[ao.ID]log.Entry {
 	a.mu.Lock()

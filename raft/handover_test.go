@@ -1,7 +1,6 @@
 package raft
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand"
@@ -87,12 +86,10 @@ func (c *simCluster) epochs(told *acks) (count uint64) {
 }
 
 // processes lists those of which something was acknowledged, in order.
-func (a *acks) processes() (list []ao.ID) {
-	for _, entry := range a.snapshot() {
-		list = append(list, entry.Process)
-	}
-	slices.SortFunc(list, func(a, b ao.ID) int { return bytes.Compare(a[:], b[:]) })
-	return slices.Compact(list)
+func (a *acks) processes() []ao.ID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.ids)
 }
 
 // TestProcessesChangeTheirMode goes through all modes, with messages in between
