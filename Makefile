@@ -40,7 +40,7 @@ race: ## run the concurrent packages under the race detector
 lint: ## check gofmt, vet, staticcheck, go.mod and the static build
 	@scripts/test.sh lint
 
-fuzz: ## fuzz every target for FUZZTIME (30000x: so many inputs, or as in 10m)
+fuzz: ## fuzz every target for FUZZTIME (10000x: so many inputs, or as in 10m)
 	@scripts/test.sh fuzz
 
 e2e: ## run the real aoconnect against a node

@@ -76,7 +76,7 @@ var generators = map[string]struct {
 		json = require("json")
 		Documents = {}`,
 		func(r *rand.Rand, n int) []byte {
-			document, err := json.Marshal(randomDocument(r, 4))
+			document, err := json.Marshal(randomDocument(r, 3))
 			if err != nil {
 				panic(err) // it is made of what can be encoded
 			}
@@ -101,7 +101,7 @@ var generators = map[string]struct {
 		func(r *rand.Rand, n int) []byte {
 			switch r.IntN(3) {
 			case 0:
-				return Eval(n, fmt.Sprintf(`local parts = {}; for i = 1, %d do parts[i] = tostring(i * 0.5) end; Store[%d] = table.concat(parts, ","); return #Store[%d]`, 500+r.IntN(3000), n%8, n%8))
+				return Eval(n, fmt.Sprintf(`local parts = {}; for i = 1, %d do parts[i] = tostring(i * 0.5) end; Store[%d] = table.concat(parts, ","); return #Store[%d]`, 500+r.IntN(2000), n%6, n%6))
 			case 1:
 				return Eval(n, `local n = 0; for _, text in pairs(Store) do for number in text:gmatch("[^,]+") do n = n + tonumber(number) end end; return n`)
 			}
