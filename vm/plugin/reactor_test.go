@@ -52,8 +52,8 @@ func TestEnginesAreEqualOnGo(t *testing.T) {
 	}
 	for _, one := range []struct{ command, want, fails string }{
 		{"keep", "1", ""},
-		{"panic", "", "unreachable"},
-		{"wait", "", "unreachable"},
+		{"panic", "", "unreachable: panic: as asked"},
+		{"wait", "", "unreachable: fatal error: all goroutines are asleep - deadlock!"},
 		{"keep", "2", ""},
 		{"order", "name", ""},
 		{"leave", "left", ""},

@@ -51,6 +51,7 @@ func (p *Process) explain(err error) error {
 	if p.host.memoryRefused {
 		return fmt.Errorf("%w: %w", vm.ErrMemoryLimit, err)
 	}
+	err = p.host.words.explain(err)
 	if _, ok := errors.AsType[*vm.TrapError](err); ok {
 		return err
 	}

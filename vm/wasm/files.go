@@ -95,7 +95,8 @@ func standardOnly(_ *host, s []uint64) error {
 	return give(s, errnoBadFile)
 }
 
-// fdWrite swallows what a guest prints, as the glue does, and counts it.
+// fdWrite swallows what a guest prints, as the glue does, and counts it. Only why a
+// program in Go ends is heard.
 func fdWrite(h *host, s []uint64) error {
 	vectors, count, total := s[1], s[2], uint64(0)
 	if count > ioVectorsMax {
@@ -106,6 +107,9 @@ func fdWrite(h *host, s []uint64) error {
 		if err != nil {
 			return err
 		}
+		if h.isReactor() && total < lineBytesMax {
+			h.hear(vectors, min(size, lineBytesMax-total))
+		}
 		total += size
 		vectors += 2 * h.pointerBytes()
 	}
@@ -113,6 +117,17 @@ func fdWrite(h *host, s []uint64) error {
 		return err
 	}
 	return give(s, 0)
+}
+
+// hear gives the guest's last words what a vector points to, if that is in its memory.
+func (h *host) hear(vector, size uint64) {
+	at, err := h.readPointer(vector)
+	if err != nil {
+		return
+	}
+	if printed, err := h.at(at, size); err == nil {
+		h.words.hear(printed)
+	}
 }
 
 func fdRead(h *host, s []uint64) error {

@@ -30,6 +30,7 @@ type host struct {
 	calledBack    bool // a host function calls the guest
 	files         map[uint32]*openFile
 	nextFile      uint32
+	words         lastWords
 }
 
 // hostState is the host's part of a process's state.
@@ -51,7 +52,11 @@ func (h *host) begin(ctx context.Context) {
 	h.ctx, h.memoryRefused, h.failure = ctx, false, nil
 	// Descriptors do not outlive a message: they are no part of a snapshot.
 	h.files, h.nextFile = nil, firstFile
+	h.words = lastWords{}
 }
+
+// isReactor says whether the module was made by a compiler of WASI's own, such as Go's.
+func (h *host) isReactor() bool { return h.has(wasiReactor) && !h.has("__wasm_call_ctors") }
 
 // pointerBytes is the size of a pointer in the guest's memory.
 func (h *host) pointerBytes() uint64 { return uint64(h.module.info.PointerBits / 8) }
