@@ -223,12 +223,16 @@ func (n *Node) serveCosigning(t *Transport) {
 }
 
 // awaitAttested waits until an entry counts: in a cosigned epoch that takes
-// enough signatures.
+// enough signatures. Of a message that came again, and that another group has taken
+// since, only that group knows.
 func (g *group) awaitAttested(ctx context.Context, entry log.Entry) error {
 	for {
 		reached := g.progress.reached()
 		o, _, err := g.node.index.OrderingIn(entry.Process, g.id)
-		if err != nil || o.Epoch != entry.Epoch || o.Counts() > entry.Nonce {
+		switch {
+		case errors.Is(err, log.ErrProcessUnknown), err == nil && o.Epoch < entry.Epoch:
+			return moved("%w", errNotOrderedHere)
+		case err != nil || o.Epoch > entry.Epoch || o.Counts() > entry.Nonce:
 			return err
 		}
 		if !g.pipeline.leads() {

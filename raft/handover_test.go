@@ -2,6 +2,7 @@ package raft
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand"
 	"slices"
@@ -90,6 +91,67 @@ func (a *acks) processes() []ao.ID {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.ids)
+}
+
+// TestAMessageThatComesAgainIsKnownByWhoOrdersItsProcess asks every group for what one of
+// them has taken, as a node does that is behind: it must be told who knows better, and not
+// that the process is unknown, nor that the message counts.
+func TestAMessageThatComesAgainIsKnownByWhoOrdersItsProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSimCluster(t, 1, "n1", "n2", "n3")
+		defer c.close()
+		var told acks
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		signer := logtest.Signer(t, 9)
+		process := logtest.ProcessItem(t, signer, "moves")
+		sent := []*dataitem.Item{process}
+		if err := c.append(ctx, "n1", process, &told); err != nil {
+			t.Fatal(err)
+		}
+		for epoch, text := range []string{"solo", "cosigned:2/3"} {
+			if err := c.setSequencing(ctx, "n1", process.ID(), mode(t, text)); err != nil {
+				t.Fatal(err)
+			}
+			sent = append(sent, logtest.MessageItem(t, signer, process.ID(), fmt.Sprint(epoch)))
+			if err := c.append(ctx, "n2", sent[len(sent)-1], &told); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second) // all nodes have it
+		asked := 0
+		for _, id := range c.ids {
+			n := c.node(id).log
+			newest, err := n.index.Ordering(process.ID())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range n.groups {
+				if g.pipeline == nil || !g.pipeline.leads() {
+					continue
+				}
+				for epoch, item := range sent {
+					proposal, err := n.prepare(ctx, log.Proposal{Item: item})
+					if err != nil {
+						t.Fatal(err)
+					}
+					entry, duplicate, err := g.place(ctx, proposal)
+					own, _, unknown := n.index.OrderingIn(process.ID(), g.id)
+					knows := g.id == newest.Group || unknown == nil && own.Epoch >= uint64(epoch)
+					switch {
+					case knows && (err != nil || !duplicate || entry.Message != item.ID() && epoch > 0):
+						t.Errorf("group %d at %s, message of epoch %d: nonce %d, %v, %v", g.id, id, epoch, entry.Nonce, duplicate, err)
+					case !knows && !errors.Is(err, errMoved):
+						t.Errorf("group %d at %s does not order it, message of epoch %d: nonce %d, %v", g.id, id, epoch, entry.Nonce, err)
+					}
+					asked++
+				}
+			}
+		}
+		if asked < 3*len(sent) {
+			t.Errorf("only %d questions", asked)
+		}
+	})
 }
 
 // TestProcessesChangeTheirMode goes through all modes, with messages in between

@@ -68,7 +68,7 @@ func (a *app) runCluster(ctx context.Context, options node.Options, count int, f
 		// A cluster that has never been whole lacks more than a machine.
 		cancel()
 		wait.Wait()
-		return fmt.Errorf("node %s did not start (%w), as it says above: all are stopped", lost.id, lost.err)
+		return fmt.Errorf("node %s did not start (%w), as it says above: all are stopped; start it once more when that is mended, or remove %s to have another cluster", lost.id, lost.err, dir)
 	default:
 		a.printDevCluster(dir, nodes)
 	}
