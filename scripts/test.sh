@@ -9,7 +9,7 @@ GO=${GO:-go}
 FUZZTIME=${FUZZTIME:-10000x}
 STATICCHECK=${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}
 # Packages in which goroutines share state, so far as they exist.
-concurrent=(log raft engine history messenger http courier arweave/gateway settlement node vm/wazero vm/plugin)
+concurrent=(raft node log engine history messenger http courier arweave/gateway settlement vm/wazero vm/plugin)
 
 # What unit runs and race does not: comparisons of engines with each other and with the
 # reference, disks that lose power and bits in virtual time, a week of ticks, and proofs and
@@ -88,7 +88,8 @@ gofmt_clean() {
 }
 
 unit() {
-	"$testsum" gotest "$counts" "go test" -timeout 10m ./...
+	# What takes longest is first, so that no core waits for it in the end.
+	"$testsum" gotest "$counts" "go test" -timeout 15m ./vm/plugin ./system ./raft ./...
 	local machine
 	for machine in wasmer wasmtime; do
 		if command -v "$("$GO" env CC)" >/dev/null; then
@@ -100,13 +101,15 @@ unit() {
 	"$testsum" gotest "$counts" "go test, guards taken out" -timeout 5m -tags mutant -run Mutant ./raft
 }
 
-# system is the long run: many more faults, worlds and evaluations than unit tries.
+# system is the long run: many more faults, worlds, clusters and evaluations than unit tries.
 system() {
 	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-50000} "$testsum" gotest "$counts" "go test, evaluations" -timeout 40m \
 		-run TestEnginesAreEqual ./vm/plugin
 	WALLABY_FAULTS=${WALLABY_FAULTS:-200} WALLABY_HOPS=${WALLABY_HOPS:-1000} "$testsum" gotest "$counts" "go test, faults" -timeout 40m ./system
 	WALLABY_SEEDS=${WALLABY_SEEDS:-200} "$testsum" gotest "$counts" "go test, worlds" -timeout 30m \
 		-run 'ShortLog|ComeBack' ./raft
+	WALLABY_SEEDS=${WALLABY_CLUSTERS:-40} "$testsum" gotest "$counts" "go test, clusters" -timeout 30m \
+		-run TestClusterLosesNothing ./raft
 }
 
 race() {
