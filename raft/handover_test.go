@@ -93,28 +93,35 @@ func (a *acks) processes() []ao.ID {
 	return slices.Clone(a.ids)
 }
 
+// withProcess runs a test on three nodes that have taken a process.
+func withProcess(t *testing.T, test func(t *testing.T, ctx context.Context, c *simCluster, signer dataitem.Signer, process *dataitem.Item, told *acks)) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSimCluster(t, 1, "n1", "n2", "n3")
+		defer c.close()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		var told acks
+		signer := logtest.Signer(t, 9)
+		process := logtest.ProcessItem(t, signer, "moves")
+		if err := c.append(ctx, "n1", process, &told); err != nil {
+			t.Fatal(err)
+		}
+		test(t, ctx, c, signer, process, &told)
+	})
+}
+
 // TestAMessageThatComesAgainIsKnownByWhoOrdersItsProcess asks every group for what one of
 // them has taken, as a node does that is behind: it must be told who knows better, and not
 // that the process is unknown, nor that the message counts.
 func TestAMessageThatComesAgainIsKnownByWhoOrdersItsProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newSimCluster(t, 1, "n1", "n2", "n3")
-		defer c.close()
-		var told acks
-		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-		defer cancel()
-		signer := logtest.Signer(t, 9)
-		process := logtest.ProcessItem(t, signer, "moves")
+	withProcess(t, func(t *testing.T, ctx context.Context, c *simCluster, signer dataitem.Signer, process *dataitem.Item, told *acks) {
 		sent := []*dataitem.Item{process}
-		if err := c.append(ctx, "n1", process, &told); err != nil {
-			t.Fatal(err)
-		}
 		for epoch, text := range []string{"solo", "cosigned:2/3"} {
 			if err := c.setSequencing(ctx, "n1", process.ID(), mode(t, text)); err != nil {
 				t.Fatal(err)
 			}
 			sent = append(sent, logtest.MessageItem(t, signer, process.ID(), fmt.Sprint(epoch)))
-			if err := c.append(ctx, "n2", sent[len(sent)-1], &told); err != nil {
+			if err := c.append(ctx, "n2", sent[len(sent)-1], told); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -157,17 +164,7 @@ func TestAMessageThatComesAgainIsKnownByWhoOrdersItsProcess(t *testing.T) {
 // TestProcessesChangeTheirMode goes through all modes, with messages in between
 // through every node.
 func TestProcessesChangeTheirMode(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newSimCluster(t, 1, "n1", "n2", "n3")
-		defer c.close()
-		var told acks
-		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-		defer cancel()
-		signer := logtest.Signer(t, 9)
-		process := logtest.ProcessItem(t, signer, "moves")
-		if err := c.append(ctx, "n1", process, &told); err != nil {
-			t.Fatal(err)
-		}
+	withProcess(t, func(t *testing.T, ctx context.Context, c *simCluster, signer dataitem.Signer, process *dataitem.Item, told *acks) {
 		var messages []*dataitem.Item
 		for epoch, text := range []string{"solo", "cosigned:2/3", "raft:3", "cosigned:3/3", "solo", "raft:3"} {
 			by := c.ids[epoch%3]
@@ -181,7 +178,7 @@ func TestProcessesChangeTheirMode(t *testing.T) {
 			for i, id := range c.ids {
 				item := logtest.MessageItem(t, signer, process.ID(), fmt.Sprint(epoch, i))
 				messages = append(messages, item)
-				if err := c.append(ctx, id, item, &told); err != nil {
+				if err := c.append(ctx, id, item, told); err != nil {
 					t.Fatal(err)
 				}
 				// Who was told of it sees it, through the node that told.
@@ -202,7 +199,7 @@ func TestProcessesChangeTheirMode(t *testing.T) {
 				t.Fatalf("message sent again: %v %v %v", entry.Nonce, duplicate, err)
 			}
 		}
-		if err := c.verify(&told); err != nil {
+		if err := c.verify(told); err != nil {
 			t.Error(err)
 		}
 		if err := checkEpochs(c.node("n2").log, process.ID(), 6); err != nil {
