@@ -82,7 +82,8 @@ func Serve(driver vm.Driver, about About) {
 const parentInterval = time.Second
 
 // endWithParent ends the process when its node is gone: one that was killed could not
-// say so. It takes the socket away, which nobody else will.
+// say so. It takes its sockets away, which nobody else will, and the directory that its node
+// made for them.
 func endWithParent(node, socket string) {
 	parent, err := strconv.Atoi(node)
 	if err != nil {
@@ -92,7 +93,9 @@ func endWithParent(node, socket string) {
 		time.Sleep(parentInterval)
 	}
 	_ = os.Remove(socket)
-	_ = os.Remove(filepath.Dir(socket))
+	if dir := filepath.Dir(socket); os.Getenv(plugin.EnvUnixSocketDir) == dir {
+		_ = os.RemoveAll(dir) // the node made it for these sockets alone
+	}
 	os.Exit(0)
 }
 

@@ -64,7 +64,9 @@ func startWorker(ctx context.Context, o Options) (*worker, error) {
 	}
 	w := &worker{dir: dir, socket: filepath.Join(dir, "calls"), done: make(chan struct{}), modules: map[string]bool{}}
 	command := exec.Command(o.Path)
-	command.Env = append(os.Environ(), SocketVariable+"="+w.socket, CacheVariable+"="+o.CacheDir, ParentVariable+"="+strconv.Itoa(os.Getpid()))
+	// go-plugin's own socket goes with the directory: a worker that is killed leaves it.
+	command.Env = append(os.Environ(), SocketVariable+"="+w.socket, plugin.EnvUnixSocketDir+"="+dir,
+		CacheVariable+"="+o.CacheDir, ParentVariable+"="+strconv.Itoa(os.Getpid()))
 	said := &stderr{warn: o.Warn}
 	w.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  Handshake,
