@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 )
 
 // Paths that only an operator may use: they want the node's admin token.
@@ -48,7 +50,7 @@ func (n *Node) openAdmin(context.Context) error {
 			return fmt.Errorf("read randomness: %w", err)
 		}
 		token = hex.EncodeToString(secret[:])
-		err = writeNewFile(filepath.Join(n.dir, AdminTokenFile), []byte(token+"\n"))
+		err = fsx.CreateDurably(filepath.Join(n.dir, AdminTokenFile), 0o600, []byte(token+"\n"))
 	}
 	if err == nil && len(token) < 32 {
 		err = fmt.Errorf("%s is not a token: remove it, and the node makes another", filepath.Join(n.dir, AdminTokenFile))

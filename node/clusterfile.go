@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 	"github.com/wallaby-ao/wallaby/internal/guard"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/raft"
@@ -188,7 +189,7 @@ func createNode(dir string, plan ClusterPlan, member Member, portBase int, autho
 		if err := os.MkdirAll(filepath.Join(own, walletsDir), 0o700); err != nil {
 			return fmt.Errorf("make the wallets of node %s: %w", member.ID, err)
 		}
-		if err := writeNewFile(filepath.Join(own, walletsDir, name), b); err != nil {
+		if err := fsx.CreateDurably(filepath.Join(own, walletsDir, name), 0o600, b); err != nil {
 			return fmt.Errorf("write wallet: %w", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 	"github.com/wallaby-ao/wallaby/raft"
 )
 
@@ -143,7 +144,7 @@ func (j Join) write(making string, enrollment *raft.Enrollment, answer joinAnswe
 // install flushes all files and gives their directory its name.
 func (j Join) install(making string) error {
 	err := filepath.WalkDir(making, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, syncPath(path))
+		return errors.Join(err, fsx.Sync(path))
 	})
 	if err != nil {
 		return fmt.Errorf("flush the node's directory: %w", err)
@@ -151,7 +152,7 @@ func (j Join) install(making string) error {
 	if err := os.Rename(making, j.Dir); err != nil {
 		return fmt.Errorf("give the node's directory its name: %w", err)
 	}
-	return syncPath(filepath.Dir(j.Dir))
+	return fsx.Sync(filepath.Dir(j.Dir))
 }
 
 // isNodeID says whether an id can be the name of a file, and of nothing else.

@@ -14,6 +14,7 @@ import (
 	"github.com/wallaby-ao/wallaby/ao"
 	"github.com/wallaby-ao/wallaby/arweave"
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 	"github.com/wallaby-ao/wallaby/internal/guard"
 	aolog "github.com/wallaby-ao/wallaby/log"
 	"github.com/wallaby-ao/wallaby/settlement"
@@ -118,7 +119,7 @@ func (r *restorer) checkEmpty(context.Context) error {
 			return fmt.Errorf("%s holds the data of a node: restore into a directory with nothing but its wallets", r.dir)
 		}
 	}
-	return writeNewFile(mark, []byte("a log is being restored here\n"))
+	return fsx.CreateDurably(mark, 0o600, []byte("a log is being restored here\n"))
 }
 
 func (r *restorer) openArchive(context.Context) error {

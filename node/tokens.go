@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 	"github.com/wallaby-ao/wallaby/raft"
 )
 
@@ -159,7 +160,7 @@ func (t Tokens) change(fn func(*tokenTable) error) error {
 	if err != nil {
 		return fmt.Errorf("encode the tokens: %w", err)
 	}
-	if err := replaceFile(filepath.Join(t.Dir, tokensFile), b); err != nil {
+	if err := fsx.ReplaceDurably(filepath.Join(t.Dir, tokensFile), 0o600, b); err != nil {
 		return fmt.Errorf("write the tokens: %w", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 )
 
 // LoadWallet reads a wallet file in JWK form.
@@ -38,7 +39,7 @@ func CreateWallet(path string, kind dataitem.SignatureType) (dataitem.Signer, er
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the wallet's directory: %w", err)
 	}
-	if err := writeNewFile(path, b); err != nil {
+	if err := fsx.CreateDurably(path, 0o600, b); err != nil {
 		return nil, fmt.Errorf("write wallet: %w", err)
 	}
 	return signer, nil

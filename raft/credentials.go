@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 )
 
 // The files of a node's credentials. The authority's key stays with whoever made
@@ -145,11 +147,7 @@ func writePair(certificatePath, keyPath string, certificate *x509.Certificate, k
 }
 
 func writePEM(path, kind string, der []byte, mode fs.FileMode) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(temporary, path); err != nil {
+	if err := fsx.ReplaceDurably(path, mode, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil

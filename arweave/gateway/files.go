@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/wallaby-ao/wallaby/dataitem"
+	"github.com/wallaby-ao/wallaby/internal/fsx"
 )
 
 // dataFile is one open file of data.
@@ -52,10 +53,10 @@ func openDiskFiles(dir string) (*diskFiles, error) {
 	if err := os.MkdirAll(filepath.Join(dir, partial), 0o755); err != nil {
 		return nil, err
 	}
-	if err := syncDir(dir); err != nil {
+	if err := fsx.Sync(dir); err != nil {
 		return nil, err
 	}
-	return &diskFiles{dir}, syncDir(filepath.Dir(dir))
+	return &diskFiles{dir}, fsx.Sync(filepath.Dir(dir))
 }
 
 func (d *diskFiles) path(key dataitem.ID) string { return filepath.Join(d.dir, fileName(key)) }
@@ -85,7 +86,7 @@ func (d *diskFiles) put(key dataitem.ID, data []byte) (err error) {
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return fsx.Sync(filepath.Dir(path))
 }
 
 func (d *diskFiles) writeAt(key dataitem.ID, size, offset uint64, piece []byte) error {
@@ -106,7 +107,7 @@ func (d *diskFiles) writeAt(key dataitem.ID, size, offset uint64, piece []byte) 
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil && fresh {
-		err = syncDir(filepath.Dir(path))
+		err = fsx.Sync(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("store a chunk: %w", err)
@@ -121,14 +122,6 @@ func (d *diskFiles) remove(key dataitem.ID) error {
 		return fmt.Errorf("remove replaced data: %w", err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // memoryFiles is the store of an ephemeral gateway.

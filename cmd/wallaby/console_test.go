@@ -264,8 +264,9 @@ func TestConsoleWithoutATerminal(t *testing.T) {
 		"return ao.env.Process.Tags.Color .. ' ' .. ao.env.Process.Tags['Cron-Interval']"); got != "red 1-second" {
 		t.Error(got)
 	}
+	// What the process prints is told on the way, so a last beat may come behind the answer.
 	got := runCommand(t, "Beats = 0\nHandlers.add('cron', 'Cron', function()\n\tBeats = Beats + 1\n\tprint('beat')\nend)\n.unmonitor\nerror('no')\nreturn 'still here'\n", "console", "heart")
-	if got.code != exitOK || !strings.Contains(got.stdout, "Its crons run no more.") || !strings.Contains(got.stdout, "Eval:1: no\n") || !strings.HasSuffix(got.stdout, "still here\n") {
+	if got.code != exitOK || !strings.Contains(got.stdout, "Its crons run no more.") || !strings.Contains(got.stdout, "Eval:1: no\n") || !strings.Contains(got.stdout, "still here\n") {
 		t.Errorf("%+v", got)
 	}
 	if list := mustRun(t, "console", "--list"); !strings.HasSuffix(list, "  heart") {

@@ -1,6 +1,6 @@
 // Package fsx is the little of a file system that the log needs, behind an
-// interface, so that tests can make a write or a flush fail; and Replace, for files
-// that may be lost.
+// interface, so that tests can make a write or a flush fail; and whole small files,
+// durably, or quickly where they may be lost.
 package fsx
 
 import (
@@ -82,14 +82,7 @@ func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 func (OS) Remove(path string) error { return os.Remove(path) }
 
 // SyncDir makes the names in a directory durable.
-func (OS) SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
+func (OS) SyncDir(dir string) error { return Sync(dir) }
 
 type osFile struct{ *os.File }
 
