@@ -26,6 +26,9 @@ const (
 	// largeShare is how many others there are for each of those with large data, which
 	// takes that much longer.
 	largeShare = 4
+	// meteredShare is how many others there are for each whose gas is counted by ao's
+	// table, which takes twice as long.
+	meteredShare = 4
 	// The interpreter is fifty times slower. Of the histories on aos modules, which it
 	// takes seconds to boot, it runs one, of those on our own runtime all, and of a
 	// history the first interpretedMax messages, unless WALLABY_INTERPRETED says more;
@@ -192,18 +195,18 @@ func TestEnginesAreEqualOverLongHistories(t *testing.T) {
 	evaluations := number(t, "WALLABY_EVALUATIONS", evaluationsDefault)
 	interpreted := number(t, "WALLABY_INTERPRETED", interpretedMax)
 	kinds := vmtest.Generators()
-	const histories = 4 // of each kind
-	each := evaluations/histories/(len(kinds)*largeShare-largeShare+1) + 1
+	const histories = 4 // of each kind, one of them metered
+	each := evaluations*meteredShare/((histories-1)*meteredShare+1)/(len(kinds)*largeShare-largeShare+1) + 1
 	var total atomic.Int64
 	t.Cleanup(func() { t.Logf("%d evaluations on each compiler", total.Load()) })
 	for i, kind := range kinds {
 		for seed := range uint64(histories) {
 			t.Run(fmt.Sprintf("%s %d", kind, seed), func(t *testing.T) {
 				t.Parallel()
-				module, format := "aos2_0_6.wasm", wasm.FormatWasm64
+				module, format, messages := "aos2_0_6.wasm", wasm.FormatWasm64, lengthOf(kind, each)
 				switch seed {
 				case 1:
-					format = wasm.FormatMetered64
+					format, messages = wasm.FormatMetered64, messages/meteredShare+1
 				case 2:
 					module, format = "aos2_0_4_32.wasm", wasm.FormatEmscripten4
 				case 3:
@@ -213,7 +216,7 @@ func TestEnginesAreEqualOverLongHistories(t *testing.T) {
 				if i > 0 || seed > 0 {
 					all = compilersOf(all)
 				}
-				total.Add(int64(vmtest.Equal(t, all, source(t, module, format), vmtest.Generate(kind, seed, lengthOf(kind, each)))))
+				total.Add(int64(vmtest.Equal(t, all, source(t, module, format), vmtest.Generate(kind, seed, messages))))
 			})
 		}
 	}
