@@ -30,7 +30,7 @@ func openAosWith(t *testing.T, options Options) (n *Node, spawn func(name string
 	if _, err := os.Stat(module); err != nil {
 		t.Skipf("SKIPPED: %s is not there: run make modules, which needs npm", module)
 	}
-	options.AnyPort, options.Modules = true, []ModuleFile{{Path: module}}
+	options.AnyPort, options.CacheDir, options.Modules = true, testCacheDir, []ModuleFile{{Path: module}}
 	n, err := Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)

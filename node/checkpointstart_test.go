@@ -121,7 +121,7 @@ func TestAWipedNodeAnswersFromACheckpoint(t *testing.T) {
 	}
 	gate, told := make(chan struct{}), &toldLines{}
 	options := Options{
-		DataDir: dir, AnyPort: true, AheadMessages: 1, TrustCheckpoints: c.options.TrustCheckpoints, Logger: zerolog.New(told),
+		DataDir: dir, CacheDir: testCacheDir, AnyPort: true, AheadMessages: 1, TrustCheckpoints: c.options.TrustCheckpoints, Logger: zerolog.New(told),
 		WrapDriver: func(d vm.Driver) vm.Driver { return gated{d, gate} },
 	}
 	c.up.settles(&options)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -31,7 +32,7 @@ type MachineOptions struct {
 // openDrivers makes the virtual machines that processes may choose.
 func (n *Node) openDrivers() ([]vm.Driver, error) {
 	drivers, err := OpenMachines(MachineOptions{
-		CacheDir: filepath.Join(n.dir, "cache"), PluginDirs: n.options.PluginDirs,
+		CacheDir: cmp.Or(n.options.CacheDir, filepath.Join(n.dir, "cache")), PluginDirs: n.options.PluginDirs,
 		PluginMemoryBytes: n.options.PluginMemoryBytes, Logger: n.options.Logger,
 	})
 	for _, driver := range drivers {

@@ -21,6 +21,9 @@ type Options struct {
 	DataDir string
 	// Ephemeral keeps the data in a temporary directory that Close removes.
 	Ephemeral bool
+	// CacheDir keeps compiled modules, which other nodes of this machine may use, too;
+	// default "cache" in DataDir.
+	CacheDir string
 	// Host is the address to listen on; default 127.0.0.1.
 	Host string
 	// PortBase is the gateway's port; the messenger listens on PortBase+2, the

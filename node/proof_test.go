@@ -69,7 +69,10 @@ func aosHistory(t *testing.T, extra ...dataitem.Tag) []byte {
 	return b.Bytes()
 }
 
-var proofOptions = ProofOptions{CacheDir: filepath.Join(os.TempDir(), "wallaby-test-cache")}
+// testCacheDir keeps compiled modules between tests.
+var testCacheDir = filepath.Join(os.TempDir(), "wallaby-test-cache")
+
+var proofOptions = ProofOptions{CacheDir: testCacheDir}
 
 // makeProof gives a proof's bytes.
 func makeProof(t *testing.T, from []byte, part proof.Part) ([]byte, error) {

@@ -102,7 +102,7 @@ func TestAWipedNodeComesBackFromTheWeaveAndGoesOn(t *testing.T) {
 			t.Errorf("%+v", one)
 		}
 	}
-	back := Options{DataDir: dir, AnyPort: true}
+	back := Options{DataDir: dir, CacheDir: testCacheDir, AnyPort: true}
 	u.settles(&back)
 	again, err := Open(t.Context(), back)
 	if err != nil {

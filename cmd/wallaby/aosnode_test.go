@@ -24,7 +24,7 @@ func aosModule(t *testing.T) string {
 func openAosNode(t *testing.T, change func(*node.Options)) (n *node.Node, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	options := node.Options{DataDir: filepath.Join(dir, "data"), AnyPort: true, Modules: []node.ModuleFile{{Path: aosModule(t)}}}
+	options := node.Options{DataDir: filepath.Join(dir, "data"), CacheDir: filepath.Join(os.TempDir(), "wallaby-test-cache"), AnyPort: true, Modules: []node.ModuleFile{{Path: aosModule(t)}}}
 	if change != nil {
 		change(&options)
 	}
