@@ -46,7 +46,7 @@ fuzz: ## fuzz every target for FUZZTIME (10000x: so many inputs, or as in 10m)
 e2e: ## run the real aoconnect against a node
 	@scripts/test.sh setup e2e
 
-test-system: ## 200 faults of real nodes, 1,000 hops, 200 worlds, 40 clusters, 50,000 evaluations (WALLABY_FAULTS, _HOPS, _SEEDS, _CLUSTERS, _EVALUATIONS)
+test-system: ## 200 faults of real nodes, 1,000 hops, 200 worlds, 40 clusters, 50,000 evaluations, 1,000 random modules (WALLABY_FAULTS, _HOPS, _SEEDS, _CLUSTERS, _EVALUATIONS, _RANDOM_MODULES)
 	@scripts/test.sh setup system
 
 test-arlocal: ## settle at arlocal, a gateway by others; installs it first, which takes minutes

@@ -88,8 +88,9 @@ gofmt_clean() {
 }
 
 unit() {
-	# What takes longest is first, so that no core waits for it in the end.
-	"$testsum" gotest "$counts" "go test" -timeout 15m ./vm/plugin ./system ./raft ./...
+	# What takes longest is first, so that no core waits for it in the end, and beside it
+	# what mostly waits.
+	"$testsum" gotest "$counts" "go test" -timeout 15m ./vm/plugin ./system ./node ./cmd/wallaby ./raft ./engine ./vm/wazero ./...
 	local machine
 	for machine in wasmer wasmtime; do
 		if command -v "$("$GO" env CC)" >/dev/null; then
@@ -103,8 +104,8 @@ unit() {
 
 # system is the long run: many more faults, worlds, clusters and evaluations than unit tries.
 system() {
-	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-50000} "$testsum" gotest "$counts" "go test, evaluations" -timeout 40m \
-		-run TestEnginesAreEqual ./vm/plugin
+	WALLABY_EVALUATIONS=${WALLABY_EVALUATIONS:-50000} WALLABY_RANDOM_MODULES=${WALLABY_RANDOM_MODULES:-1000} \
+		"$testsum" gotest "$counts" "go test, evaluations" -timeout 40m -run 'TestEnginesAreEqual|TestRandomModulesAreEqual' ./vm/plugin
 	WALLABY_FAULTS=${WALLABY_FAULTS:-200} WALLABY_HOPS=${WALLABY_HOPS:-1000} "$testsum" gotest "$counts" "go test, faults" -timeout 40m ./system
 	WALLABY_SEEDS=${WALLABY_SEEDS:-200} "$testsum" gotest "$counts" "go test, worlds" -timeout 30m \
 		-run 'ShortLog|ComeBack' ./raft

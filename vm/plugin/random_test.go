@@ -11,7 +11,7 @@ import (
 const (
 	// randomModulesDefault is how many modules are made; WALLABY_RANDOM_MODULES
 	// changes it, and WALLABY_RANDOM_SEED the seed of the first.
-	randomModulesDefault = 200
+	randomModulesDefault = 100
 	// randomGas ends those that do not end by themselves.
 	randomGas = 3_000_000
 )
