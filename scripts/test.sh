@@ -12,16 +12,18 @@ STATICCHECK=${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}
 concurrent=(raft node log engine history messenger http courier arweave/gateway settlement vm/wazero vm/plugin)
 
 # What unit runs and race does not: comparisons of engines with each other and with the
-# reference, disks that lose power and bits in virtual time, a week of ticks, and proofs and
-# checkpoints that are altered in many ways. All of it is one goroutine at a time, which
-# takes very long with the race detector, as does the hashing of whole states of aos.
+# reference, disks that lose power and bits in virtual time, a week of ticks, replays, and
+# proofs and checkpoints that are altered in many ways. All of it is one goroutine at a time,
+# which takes very long with the race detector, as does the hashing of whole states of aos.
+# The suite of a log on three nodes has one client; TestClusterLosesNothing has many, and runs.
 not_raced=(
 	'^TestEnginesAreEqual' '^TestEnginesFailAlike' '^TestStatesMove' '^TestHostile' '^TestMicro' '^TestVectors' '^TestRandom'
 	'^TestHistories$' '^TestConformanceOfTheInterpreter$' '^TestResultsEqualTheReference' '^TestAReference'
 	'^TestADamagedIndexIsMadeAnew' '^TestPowerCutsLoseNothing' '^TestFlippedBitsAreNeverSilent' '^TestASnapshotMayBeCutOff'
 	'^TestAWeekOfTicks' '^TestTicksAreTheSameHoweverTheyCame' '^TestTheTimeZoneOfTheReferenceLoaderIsFound'
 	'^TestAProofIs' '^TestACheckpointIsBelieved' '^TestAGatewayThatShows' '^TestAWipedNodeAnswers'
-	'^TestCheckpointsAreMade' '^TestACheckpointOfTheReferenceIsTakenUp'
+	'^TestCheckpointsAreMade' '^TestACheckpointOfTheReferenceIsTakenUp' '^TestADifferenceIsTraced' '^TestLuaGlobalsThatDiffer'
+	'^TestQuorumsAreTheSameInEveryReplay' '^TestResultsAreTheReferencesOwn' '^TestThreeNodesAreALog$'
 )
 
 check() { "$testsum" check "$counts" "$@"; }
